@@ -1,0 +1,1 @@
+"""Content trust for container registries."""

@@ -1,0 +1,1 @@
+"""How metadata is written."""

@@ -1,0 +1,531 @@
+"""What went wrong, as facts.
+
+Three families, because a script must be able to tell them apart:
+
+* :class:`UntrustedError`: the answer is no. Something was checked and did not hold.
+* :class:`UnavailableError`: there is no answer. Something could not be reached, read or written.
+* :class:`InputError`: the question was wrong. What the caller handed over cannot be used.
+
+Every error has a stable ``code``, carries its facts as fields and says them in one sentence;
+``remedy`` is what a person can do about it, or ``None``. Branch on the type or the code, never on the text.
+"""
+
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any, ClassVar
+
+
+class TrustregError(Exception):
+    """Anything trustreg raises on purpose."""
+
+    code: ClassVar[str] = "error"
+
+    @property
+    def remedy(self) -> str | None:
+        """What a person can do about it, in one sentence."""
+        return None
+
+    def facts(self) -> dict[str, Any]:
+        """Return the fields of this error by name, ready for JSON."""
+        named = ((f.name, getattr(self, f.name)) for f in fields(self))  # type: ignore[arg-type]
+        return {name: _plain(value) for name, value in named}
+
+
+class UntrustedError(TrustregError):
+    """No: what was offered is not what its publishers signed."""
+
+    code = "untrusted"
+
+
+class UnavailableError(TrustregError):
+    """Don't know: an answer could not be had."""
+
+    code = "unavailable"
+
+
+class InputError(TrustregError):
+    """The request itself cannot be carried out as it stands."""
+
+    code = "input"
+
+
+# --- untrusted: the shape of what was received -------------------------------------------------
+
+
+@dataclass(eq=False)
+class FormatError(UntrustedError):
+    """Metadata is not what its format demands; ``path`` names the member, ``signed.version``."""
+
+    code = "format"
+    role: str
+    path: str
+    problem: str
+
+    def __str__(self) -> str:
+        where = f" at {self.path}" if self.path else ""
+        return f"{self.role} metadata is malformed{where}: {self.problem}"
+
+
+@dataclass(eq=False)
+class TooLargeError(UntrustedError):
+    """More was offered than may be read; ``limit`` counts what ``unit`` says."""
+
+    code = "too-large"
+    what: str
+    limit: int
+    unit: str = "bytes"
+
+    def __str__(self) -> str:
+        return f"{self.what} exceeds the limit of {self.limit} {self.unit}"
+
+
+@dataclass(eq=False)
+class ContentError(UntrustedError):
+    """Bytes do not have the digest or length that trusted metadata lists for them."""
+
+    code = "content"
+    what: str
+    expected: str
+    actual: str
+
+    def __str__(self) -> str:
+        return f"{self.what} is not what was signed: expected {self.expected}, got {self.actual}"
+
+
+# --- untrusted: who signed it ------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class ThresholdError(UntrustedError):
+    """Fewer distinct keys signed than the role demands; ``why`` says what became of the others."""
+
+    code = "threshold"
+    role: str
+    needed: int
+    valid: int
+    why: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        because = f" ({'; '.join(self.why)})" if self.why else ""
+        return f"{self.role} needs {self.needed} valid signatures and has {self.valid}{because}"
+
+
+@dataclass(eq=False)
+class PinError(UntrustedError):
+    """The root is not one that the caller pinned."""
+
+    code = "pin"
+    gun: str
+    problem: str
+    offered: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        ids = f" (offered: {', '.join(self.offered)})" if self.offered else ""
+        return f"the root of {self.gun} is refused: {self.problem}{ids}"
+
+
+@dataclass(eq=False)
+class FirstUseError(UntrustedError):
+    """Nothing is known of this collection yet, and trusting on first use is forbidden."""
+
+    code = "first-use"
+    gun: str
+    offered: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return (
+            f"{self.gun} has no pinned root and first use is forbidden "
+            f"(offered root keys: {', '.join(self.offered)})"
+        )
+
+    @property
+    def remedy(self) -> str:
+        """What a person can do about it."""
+        return "ask the publishers for their root key id and pin it with --pin or in the configuration"
+
+
+# --- untrusted: when -----------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class ExpiredError(UntrustedError):
+    """Valid once, not any more."""
+
+    code = "expired"
+    role: str
+    version: int
+    expires: datetime
+    now: datetime
+
+    def __str__(self) -> str:
+        return (
+            f"{self.role} v{self.version} expired at {_time(self.expires)}; it is now {_time(self.now)}"
+        )
+
+    @property
+    def remedy(self) -> str:
+        """What a person can do about it."""
+        return "if the clock is right, the publishers have to sign this role again"
+
+
+@dataclass(eq=False)
+class RollbackError(UntrustedError):
+    """An older version was offered than one already trusted."""
+
+    code = "rollback"
+    role: str
+    floor: int
+    offered: int
+
+    def __str__(self) -> str:
+        return f"{self.role} v{self.offered} is older than trusted v{self.floor}"
+
+
+@dataclass(eq=False)
+class EquivocationError(UntrustedError):
+    """A version already trusted was offered again with other bytes."""
+
+    code = "equivocation"
+    role: str
+    version: int
+    trusted: str
+    offered: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.role} v{self.version} was trusted with sha256 {self.trusted} "
+            f"and is now offered with {self.offered}"
+        )
+
+
+@dataclass(eq=False)
+class VersionError(UntrustedError):
+    """Another version was offered than the one that had to follow."""
+
+    code = "version"
+    role: str
+    expected: int
+    offered: int
+
+    def __str__(self) -> str:
+        return f"{self.role} v{self.expected} was due and v{self.offered} was offered"
+
+
+@dataclass(eq=False)
+class RemovedError(UntrustedError):
+    """A role that was listed, and is still delegated, has gone missing."""
+
+    code = "removed"
+    role: str
+
+    def __str__(self) -> str:
+        return f"{self.role} was published before, is still delegated, and is missing now"
+
+
+@dataclass(eq=False)
+class AbsentError(UntrustedError):
+    """Trusted metadata lists a file that the repository does not have."""
+
+    code = "absent"
+    role: str
+    path: str
+
+    def __str__(self) -> str:
+        return f"{self.role} is listed by trusted metadata, but the repository has no {self.path}"
+
+
+# --- untrusted: what is signed -------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class NoTrustDataError(UntrustedError):
+    """The trust server answers, and has nothing for this collection."""
+
+    code = "no-trust-data"
+    gun: str
+    server: str
+
+    def __str__(self) -> str:
+        return f"{self.server} has no trust data for {self.gun}"
+
+
+@dataclass(eq=False)
+class UnsignedError(UntrustedError):
+    """No role that counts has signed this tag; ``elsewhere`` lists roles that did and do not count."""
+
+    code = "unsigned"
+    gun: str
+    tag: str
+    roles: tuple[str, ...]
+    elsewhere: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        also = f" (signed only in {', '.join(self.elsewhere)})" if self.elsewhere else ""
+        return f"{self.gun}:{self.tag} is not signed in {' or '.join(self.roles)}{also}"
+
+
+@dataclass(eq=False)
+class MovedError(UntrustedError):
+    """The registry serves other bytes under a tag than those that were signed."""
+
+    code = "moved"
+    gun: str
+    tag: str
+    signed: str
+    served: str
+
+    def __str__(self) -> str:
+        return f"{self.gun}:{self.tag} is signed as {self.signed}, but the registry serves {self.served}"
+
+
+@dataclass(eq=False)
+class DigestUnsignedError(UntrustedError):
+    """No tag of the collection has this digest."""
+
+    code = "digest-unsigned"
+    gun: str
+    digest: str
+    roles: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.gun}@{self.digest} is not signed in {' or '.join(self.roles)}"
+
+
+@dataclass(eq=False)
+class NotInRegistryError(UntrustedError):
+    """The registry answers, and has no such image."""
+
+    code = "not-in-registry"
+    image: str
+
+    def __str__(self) -> str:
+        return f"the registry has no {self.image}"
+
+
+# --- unavailable -----------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class OfflineError(UnavailableError):
+    """The network failed: no route, no name, refused, reset, timed out. Nobody answered."""
+
+    code = "offline"
+    where: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.where} cannot be reached: {self.problem}"
+
+
+@dataclass(eq=False)
+class TlsError(UnavailableError):
+    """The other side could not prove who it is, or did not accept who we are."""
+
+    code = "tls"
+    where: str
+    problem: str
+    hint: str | None = None
+
+    def __str__(self) -> str:
+        return f"no trusted TLS connection to {self.where}: {self.problem}"
+
+    @property
+    def remedy(self) -> str | None:
+        """What a person can do about it."""
+        return self.hint
+
+
+@dataclass(eq=False)
+class ServerError(UnavailableError):
+    """Somebody answered, and not with what was asked for; ``status`` is the HTTP status."""
+
+    code = "server"
+    where: str
+    status: int
+    problem: str
+    hint: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.where} answered {self.status}: {self.problem}"
+
+    @property
+    def remedy(self) -> str | None:
+        """What a person can do about it."""
+        return self.hint
+
+
+@dataclass(eq=False)
+class UnauthorizedError(UnavailableError):
+    """The server wants credentials, other credentials, or more rights than these have."""
+
+    code = "unauthorized"
+    where: str
+    status: int
+    problem: str
+    hint: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.where} refused access ({self.status}): {self.problem}"
+
+    @property
+    def remedy(self) -> str | None:
+        """What a person can do about it."""
+        return self.hint or "check the credentials (docker login), and the clocks of both machines"
+
+
+@dataclass(eq=False)
+class FileError(UnavailableError):
+    """A file of ours could not be read or written."""
+
+    code = "file"
+    path: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.problem}"
+
+
+@dataclass(eq=False)
+class ConflictError(UnavailableError):
+    """Another publisher was faster, more than once."""
+
+    code = "conflict"
+    gun: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.gun} was changed by another publisher at the same time: {self.problem}"
+
+    @property
+    def remedy(self) -> str:
+        """What a person can do about it."""
+        return "publish again"
+
+
+@dataclass(eq=False)
+class PublishRefusedError(UnavailableError):
+    """The trust server does not accept what was published; nothing was changed."""
+
+    code = "publish-refused"
+    gun: str
+    reason: str
+    detail: str
+
+    def __str__(self) -> str:
+        return f"the trust server refused to publish {self.gun} ({self.reason}): {self.detail}"
+
+
+@dataclass(eq=False)
+class UnprovenError(UnavailableError):
+    """It was published, and reading it back did not show what was meant."""
+
+    code = "unproven"
+    gun: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.gun} was published, but reading it back does not prove it: {self.problem}"
+
+
+# --- input -------------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class NameFormError(InputError):
+    """A reference, digest, GUN or role name does not parse."""
+
+    code = "name"
+    text: str
+    kind: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.text!r} is not a valid {self.kind}: {self.problem}"
+
+
+@dataclass(eq=False)
+class SettingError(InputError):
+    """A setting or option cannot be used; ``source`` names the file, variable or flag."""
+
+    code = "setting"
+    source: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.problem}"
+
+
+@dataclass(eq=False)
+class KeyFileError(InputError):
+    """A key file cannot be read as a key."""
+
+    code = "key-file"
+    source: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.problem}"
+
+
+@dataclass(eq=False)
+class PassphraseError(InputError):
+    """A passphrase is missing or wrong; ``key`` is a key id or a file, never a secret."""
+
+    code = "passphrase"
+    key: str
+    problem: str
+    hint: str | None = None
+
+    def __str__(self) -> str:
+        return f"key {self.key}: {self.problem}"
+
+    @property
+    def remedy(self) -> str | None:
+        """What a person can do about it."""
+        return self.hint
+
+
+@dataclass(eq=False)
+class NoKeyError(InputError):
+    """None of the private keys that may sign for this role is here."""
+
+    code = "no-key"
+    role: str
+    wanted: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"no private key for {self.role} is here (any of: {', '.join(self.wanted) or 'none listed'})"
+
+
+@dataclass(eq=False)
+class ExistsError(InputError):
+    """What was to be made is there already."""
+
+    code = "exists"
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.what} exists already"
+
+
+@dataclass(eq=False)
+class ChangeError(InputError):
+    """A staged change cannot be applied to the collection as it stands."""
+
+    code = "change"
+    role: str
+    path: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"the change of {self.path or 'the role'} in {self.role} cannot be applied: {self.problem}"
+
+
+def _time(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return _time(value)
+    return list(value) if isinstance(value, tuple) else value

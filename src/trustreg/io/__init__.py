@@ -1,0 +1,1 @@
+"""Adapters: everything that can fail for reasons outside the bytes."""

@@ -1,0 +1,150 @@
+"""What use cases need from the world. Adapters in ``io`` provide it; tests hand over dicts."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from trustreg.metadata import Key
+from trustreg.names import Digest, Gun, Reference
+from trustreg.sign.changes import Change
+from trustreg.sign.signer import Signer
+from trustreg.verify.requests import Keep, Memory, Want
+
+
+class Repository(Protocol):
+    """The published files of one collection."""
+
+    @property
+    def where(self) -> str:
+        """Name it in messages: the server's address."""
+
+    def fetch(self, want: Want) -> bytes | None:
+        """Return the file, or ``None`` where the server says that it has no such file.
+
+        Raises:
+            UnavailableError: No answer could be had; :class:`OfflineError` if nobody answered at all.
+            TooLargeError: The file is longer than ``want.limit``.
+        """
+
+
+class TrustServer(Repository, Protocol):
+    """One collection on a server that takes uploads and signs timestamps."""
+
+    def publish(self, files: Mapping[str, bytes]) -> None:
+        """Hand over new files by role: all of them or none.
+
+        Raises:
+            ConflictError: A version in *files* is taken; read again and retry.
+            PublishRefusedError: The server finds fault with the files.
+            UnavailableError: No answer could be had; whether it was published is not known.
+        """
+
+    def server_key(self, role: str) -> bytes:
+        """Return the public key the server will sign *role* with, as the server writes it."""
+
+    def rotate_server_key(self, role: str) -> bytes:
+        """Have the server make a new key for *role*; it counts once a root lists it."""
+
+    def delete(self) -> None:
+        """Remove the collection from the server."""
+
+
+class Cache(Protocol):
+    """What is remembered of one collection between runs, and shared by several processes."""
+
+    def memory(self) -> Memory:
+        """Return what is remembered; an empty :class:`Memory` the first time."""
+
+    def recall(self, role: str) -> bytes | None:
+        """Return the bytes kept for *role*. They are input like any other: nothing vouches for them."""
+
+    def keep(self, keep: Keep) -> None:
+        """Store files and memory together; never lower a floor that another process has raised meanwhile."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """An image manifest or index as the registry served it; ``digest`` is computed from ``raw``."""
+
+    media_type: str
+    digest: Digest
+    raw: bytes = field(repr=False)
+
+
+class Registry(Protocol):
+    """Where images live."""
+
+    def manifest(self, reference: Reference) -> Manifest:
+        """Return what the registry serves for the tag of *reference*, or for its digest if it has no tag.
+
+        Raises:
+            NotInRegistryError: The registry has no such image.
+            ContentError: The bytes do not have the digest that was asked for.
+            UnavailableError: No answer could be had.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldKey:
+    """A private key that is here: ``id`` is that of the plain public key, ``where`` its file."""
+
+    id: str
+    kind: str
+    role: str
+    gun: str | None
+    public: bytes = field(repr=False)
+    where: str
+    uri: str | None = None  # a securesystemslib signer URI, where the key lives elsewhere
+
+
+class KeyStore(Protocol):
+    """The private keys that are here."""
+
+    def keys(self) -> tuple[HeldKey, ...]:
+        """Return all keys, without opening any."""
+
+    def open(self, held: HeldKey) -> Signer:
+        """Return a signer for *held*, asking for its passphrase where it needs one.
+
+        Raises:
+            PassphraseError: It is wrong or cannot be had.
+        """
+
+    def add(self, signer: Signer, role: str, gun: str | None) -> HeldKey:
+        """Store the key of *signer* encrypted; raise :class:`ExistsError` if it is here."""
+
+    def remove(self, held: HeldKey) -> None:
+        """Forget *held*."""
+
+
+class Stage(Protocol):
+    """Changes that wait to be published."""
+
+    def changes(self) -> tuple[tuple[str, Change], ...]:
+        """Return the changes in the order they were staged, each with the name to clear it by."""
+
+    def add(self, change: Change) -> None:
+        """Stage one more."""
+
+    def clear(self, names: Iterable[str]) -> None:
+        """Forget these changes."""
+
+
+class TrustServers(Protocol):
+    """Which server holds which collection."""
+
+    def server(self, gun: Gun, *, write: bool) -> TrustServer:
+        """Return the trust server of *gun*; *write* asks for the rights to publish."""
+
+
+class Clock(Protocol):
+    """Reads the time, once per command."""
+
+    def __call__(self) -> datetime:
+        """Return the time, aware, in UTC."""
+
+
+def listed_key(held: HeldKey) -> Key:
+    """Return the public key of *held* under the id that is its own."""
+    return Key(id=held.id, kind=held.kind, public=held.public)

@@ -1,0 +1,1 @@
+"""What comes next: keys that sign, staged changes, drafts."""

@@ -1,0 +1,59 @@
+"""What the workflow asks for. A decision is a value, an effect is one of these."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """What was trusted last for a role: nothing older, and nothing else of that version, may follow.
+
+    ``keys`` are fingerprints of the keys that vouched. A role whose keys were all replaced since starts anew.
+    """
+
+    version: int
+    sha256: str
+    keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What outlives the cached files: the floor of each role, and when the last refresh succeeded."""
+
+    floors: Mapping[str, Floor] = field(default_factory=dict)
+    refreshed: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Remember:
+    """Ask for the :class:`Memory` of this collection; an empty one if there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """Ask for the bytes kept for ``role``, or ``None``."""
+
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """Ask the repository for ``path``, at most ``limit`` bytes, or ``None`` where it has no such file."""
+
+    role: str
+    path: str
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Hand over what passed every check: files by role, and the memory that goes with them. No answer."""
+
+    files: Mapping[str, bytes]
+    memory: Memory
+
+
+Request: TypeAlias = Remember | Recall | Want | Keep
+Answer: TypeAlias = Memory | bytes | None

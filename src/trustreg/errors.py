@@ -380,9 +380,15 @@ class FileError(UnavailableError):
     code = "file"
     path: str
     problem: str
+    hint: str | None = None
 
     def __str__(self) -> str:
         return f"{self.path}: {self.problem}"
+
+    @property
+    def remedy(self) -> str | None:
+        """What a person can do about it."""
+        return self.hint
 
 
 @dataclass(eq=False)

@@ -1,0 +1,476 @@
+"""Notary v1: the metadata of Docker Content Trust.
+
+Sources: notary ``tuf/data``, ``tuf/signed``; docker/go ``canonical/json``. Files are signed over canonical JSON and
+sent with ``& < >`` and two line separators escaped, so the signed bytes and the sent bytes may differ; digests in
+snapshot and timestamp are those of the sent bytes.
+"""
+
+import binascii
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any, Final
+
+import orjson
+
+from trustreg.dialects import canonical
+from trustreg.dialects.reading import RFC3339, Members
+from trustreg.errors import FormatError
+from trustreg.metadata import (
+    Delegation,
+    Envelope,
+    FileMeta,
+    Key,
+    Role,
+    Root,
+    Signature,
+    Signed,
+    Snapshot,
+    Targets,
+    Timestamp,
+)
+from trustreg.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, TOP_LEVEL, is_delegation, parent
+
+
+class Notary1:
+    """The Notary v1 spelling; it has no state."""
+
+    name: Final = "notary1"
+
+    def decode(self, role: str, raw: bytes) -> Envelope[Signed]:
+        """Read *raw* as metadata of *role*; raise :class:`FormatError` with the path of the first fault."""
+        document, payload, _ = _open(role, raw)
+        signed = document.members("signed")
+        _type(role, signed)
+        return Envelope(
+            role=role,
+            signed=_READERS.get(role, _targets)(signed),
+            payload=payload,
+            signatures=tuple(_signature(item) for item in document.objects("signatures")),
+            raw=raw,
+        )
+
+    def payload(self, signed: Signed) -> bytes:
+        """Return the canonical form of *signed*."""
+        return canonical.encode(_spell(signed))
+
+    def encode(self, payload: bytes, signatures: Iterable[Signature]) -> bytes:
+        """Return the file as Go would write it, byte for byte."""
+        return _assemble(payload, [_spell_signature(signature) for signature in signatures])
+
+    def locate(self, role: str, listed: FileMeta | None = None, version: int | None = None) -> str:
+        """Return ``role.json``, ``role.SHA256.json`` or ``VERSION.role.json``."""
+        if version is not None:
+            return f"{version}.{role}.json"
+        return f"{role}.{listed.hashes['sha256'].hex()}.json" if listed else f"{role}.json"
+
+    def key(self, kind: str, public: bytes = b"", certificates: tuple[bytes, ...] = ()) -> Key:
+        """Return the key under its Notary id; with *certificates* the id is that of the certificates."""
+        if certificates:
+            public = b"".join(map(_pem, certificates))
+            kind += "-x509"
+        return _key(kind, public)
+
+    def read_key(self, raw: bytes) -> Key:
+        """Read a public key as servers offer it: ``{"keytype":…,"keyval":{"public":…,"private":null}}``."""
+        where = "server key"
+        try:
+            item = Members(where, "", canonical.parse_strictly(raw))
+        except ValueError as exc:
+            raise FormatError(where, "", str(exc)) from exc
+        return _key(item.text("keytype"), item.members("keyval").base64("public"))
+
+    def spell_key(self, key: Key) -> bytes:
+        """Return *key* as servers offer it; here ``public`` stands before ``private``."""
+        value = {"public": key.spelled["keyval"]["public"], "private": None}
+        return orjson.dumps({"keytype": key.spelled["keytype"], "keyval": value})
+
+
+def exact(role: str, raw: bytes) -> None:
+    """Require that Go, having parsed *raw*, writes the very same bytes again.
+
+    Go hashes what it writes again when it makes a snapshot or a timestamp. Bytes that it writes otherwise break
+    the collection for everyone although each signature is right.
+
+    Raises:
+        FormatError: It would not, and the path says where.
+
+    Source: notary ``tuf/tuf.go``, ``SignSnapshot`` and ``SignTimestamp``; ``tuf/data/*.go`` for the fields.
+    """
+    document, payload, spelled_alike = _open(role, raw)
+    signed = document.members("signed")
+    _type(role, signed)
+    _same(document, ("signed", "signatures"))
+    for item in document.objects("signatures"):
+        _same(item, ("keyid", "method", "sig"))
+        if item.text("method") != item.text("method").lower():
+            item.fail("method", "it is written in lower case")
+    _MIRRORS.get(role, _mirror_targets)(signed)
+    moment = RFC3339.fullmatch(signed.text("expires"))
+    if moment and ((moment["fraction"] or "1").endswith("0") or signed.text("expires").endswith(("+00:00", "-00:00"))):
+        signed.fail("expires", "Go writes it otherwise: no trailing zeros, and Z for UTC")
+    if not spelled_alike or raw != _assemble(payload, [dict(item.value) for item in document.objects("signatures")]):
+        document.fail("", "these are not the bytes that Go writes for it: blanks, order or escapes differ")
+
+
+def plain_id(key: Key, public: bytes) -> str:
+    """Return the id of *key*'s plain public key *public*, which files and staged changes go by."""
+    return _key(key.kind, public).id
+
+
+# --- reading ---------------------------------------------------------------------------------------------------
+
+
+def _open(role: str, raw: bytes) -> tuple[Members, bytes, bool]:
+    """Return the document, the signed bytes, and whether *raw* spells the signed part as Go does."""
+    try:
+        value = canonical.parse(raw)
+        document = Members(role, "", value)
+        payload = canonical.encode(document.members("signed").value)
+        alike = raw.startswith(b'{"signed":' + _sent(payload) + b',"signatures":[')
+        if not alike or raw != _assemble(payload, value["signatures"]):
+            # Only a reading that spells the same bytes again is proof that nothing was dropped on the way.
+            value = canonical.parse_strictly(raw)
+            document = Members(role, "", value)
+            payload = canonical.encode(document.members("signed").value)
+    except ValueError as exc:
+        raise FormatError(role, "", str(exc)) from exc
+    except (TypeError, KeyError) as exc:
+        raise FormatError(role, "signatures", "a list of objects is due") from exc
+    document.only(("signed", "signatures"))
+    if len(document.value.get("signatures") or ()) > MOST_SIGNATURES:
+        document.fail("signatures", f"there are more than {MOST_SIGNATURES}")
+    return document, payload, alike
+
+
+def _type(role: str, signed: Members) -> None:
+    due = role.capitalize() if role in TOP_LEVEL else "Targets"
+    if signed.text("_type") != due:
+        signed.fail("_type", f"{due!r} is due, not {signed.text('_type')[:40]!r}")
+
+
+def _signature(item: Members) -> Signature:
+    item.only(("keyid", "method", "sig"))
+    scheme = _SCHEMES.get(item.text("method").lower(), "")
+    return Signature(keyid=item.text("keyid"), scheme=scheme, value=item.base64("sig"))
+
+
+def _common(signed: Members, *known: str) -> dict[str, Any]:
+    names = {"_type", "version", "expires", *known}
+    signed.only(names)
+    extra = {name: value for name, value in signed.value.items() if name not in names}
+    return {
+        "version": signed.integer("version", 1),
+        "expires": signed.moment("expires"),
+        "extra": MappingProxyType(extra),
+    }
+
+
+def _root(signed: Members) -> Root:
+    common = _common(signed, "keys", "roles", "consistent_snapshot")
+    keys = _keys(signed)
+    roles = {name: _role(item, name, keys) for name, item in signed.members("roles").each()}
+    for name in TOP_LEVEL:
+        if name not in roles:
+            signed.fail(f"roles.{name}", "it is missing")
+    return Root(
+        keys=keys, roles=roles, consistent_snapshot=signed.boolean("consistent_snapshot"), certified=True, **common
+    )
+
+
+def _role(item: Members, name: str, keys: Mapping[str, Key]) -> Role:
+    item.only(("keyids", "threshold"))
+    keyids = item.strings("keyids")
+    for keyid in keyids:
+        if keyid not in keys:
+            item.fail("keyids", f"key {keyid[:64]} is not listed")
+    return Role(name=name, keyids=keyids, threshold=item.integer("threshold", 1, MOST_SIGNATURES))
+
+
+def _keys(owner: Members) -> dict[str, Key]:
+    return {keyid: _listed_key(keyid, item) for keyid, item in owner.members("keys").each()}
+
+
+def _listed_key(keyid: str, item: Members) -> Key:
+    item.only(("keytype", "keyval"))
+    value = item.members("keyval")
+    value.only(("public", "private"))
+    if value.value.get("private") is not None:
+        value.fail("private", "a private key has no place here")
+    key = _key(item.text("keytype"), value.base64("public"))
+    return Key(
+        id=keyid,
+        kind=key.kind,
+        public=key.public,
+        certificates=key.certificates,
+        sound=key.sound and key.id == keyid,
+        spelled=key.spelled,
+    )
+
+
+def _targets(signed: Members) -> Targets:
+    common = _common(signed, "targets", "delegations")
+    entries = signed.members("targets")
+    keys: dict[str, Key] = {}
+    delegations: list[Delegation] = []
+    if "delegations" in signed.value:
+        part = signed.members("delegations")
+        part.only(("keys", "roles"))
+        keys = _keys(part)
+        delegations = [_delegation(item, signed.role, keys) for item in part.objects("roles", nullable=True)]
+        if len({delegation.name for delegation in delegations}) != len(delegations):
+            part.fail("roles", "a role stands twice")
+    return Targets(targets=Listing(entries), keys=keys, delegations=tuple(delegations), **common)
+
+
+def _delegation(item: Members, delegator: str, keys: Mapping[str, Key]) -> Delegation:
+    item.only(("keyids", "name", "paths", "threshold"))
+    name = item.text("name")
+    if not is_delegation(name) or parent(name) != delegator:
+        item.fail("name", f"{name[:80]!r} is not the name of a role below {delegator}")
+    keyids = item.strings("keyids", nullable=True)
+    for keyid in keyids:
+        if keyid not in keys:
+            item.fail("keyids", f"key {keyid[:64]} is not listed")
+    return Delegation(
+        name=name,
+        keyids=keyids,
+        threshold=item.integer("threshold", 1, MOST_SIGNATURES),
+        prefixes=item.strings("paths", nullable=True),
+    )
+
+
+def _snapshot(signed: Members) -> Snapshot:
+    common = _common(signed, "meta")
+    meta = {name: _file(item, "sha256") for name, item in signed.members("meta").each()}
+    for name in (ROOT, TARGETS):
+        if name not in meta:
+            signed.fail(f"meta.{name}", "it is missing")
+    return Snapshot(meta=meta, **common)
+
+
+def _timestamp(signed: Members) -> Timestamp:
+    return Timestamp(snapshot=_file(signed.members("meta").members(SNAPSHOT), "sha256"), **_common(signed, "meta"))
+
+
+def _file(item: Members, *strong: str) -> FileMeta:
+    """Read a listed file, which has to have at least one of the digests *strong*."""
+    item.only(("custom", "hashes", "length"))
+    hashes = item.members("hashes")
+    digests = {name: hashes.base64(name) for name in hashes.value}
+    for name, size in _DIGEST_SIZES.items():
+        if name in digests and len(digests[name]) != size:
+            hashes.fail(name, f"{size} bytes are due, not {len(digests[name])}")
+    if not any(name in digests for name in strong):
+        hashes.fail(strong[0], "it is missing")
+    custom = item.value.get("custom")
+    _plain(item, "custom", custom)
+    return FileMeta(length=item.integer("length", 0), hashes=digests, custom=custom)
+
+
+def _plain(item: Members, path: str, value: Any) -> None:
+    """Refuse numbers that implementations read differently, wherever publishers may put what they like."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            _plain(item, f"{path}.{name}", inner)
+    elif isinstance(value, list):
+        for inner in value:
+            _plain(item, path, inner)
+    elif isinstance(value, float) or (isinstance(value, int) and abs(value) > canonical.LARGEST_INTEGER):
+        item.fail(path, f"{value} is not an integer that every reader can hold")
+
+
+class Listing(Mapping[str, FileMeta]):
+    """The targets of a file, each read when it is asked for: of ten thousand, a look-up needs one."""
+
+    __slots__ = ("_entries",)
+
+    def __init__(self, entries: Members) -> None:
+        self._entries = entries
+
+    def __getitem__(self, name: str) -> FileMeta:
+        entries = self._entries
+        return _file(Members(entries.role, f"{entries.path}.{name}", entries.value[name]), "sha256", "sha512")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries.value)
+
+    def __len__(self) -> int:
+        return len(self._entries.value)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries.value
+
+    @property
+    def spelled(self) -> dict[str, Any]:
+        """The entries as they were received."""
+        return self._entries.value
+
+
+# --- writing ---------------------------------------------------------------------------------------------------
+
+
+def _spell(signed: Signed) -> dict[str, Any]:
+    common = {"version": signed.version, "expires": _spell_time(signed.expires), **signed.extra}
+    if isinstance(signed, Root):
+        roles = {n: {"keyids": list(r.keyids), "threshold": r.threshold} for n, r in signed.roles.items()}
+        kept = {"consistent_snapshot": signed.consistent_snapshot, "keys": _spell_keys(signed.keys), "roles": roles}
+        return {"_type": "Root", **kept, **common}
+    if isinstance(signed, Targets):
+        delegations = {"keys": _spell_keys(signed.keys), "roles": [_spell_delegation(d) for d in signed.delegations]}
+        return {"_type": "Targets", "delegations": delegations, "targets": _spell_files(signed.targets), **common}
+    if isinstance(signed, Snapshot):
+        return {"_type": "Snapshot", "meta": _spell_files(signed.meta), **common}
+    if isinstance(signed, Timestamp):
+        return {"_type": "Timestamp", "meta": {SNAPSHOT: _spell_file(signed.snapshot)}, **common}
+    raise TypeError(type(signed))
+
+
+def _spell_keys(keys: Mapping[str, Key]) -> dict[str, Any]:
+    return {keyid: key.spelled for keyid, key in keys.items()}
+
+
+def _spell_delegation(delegation: Delegation) -> dict[str, Any]:
+    spelled = {"keyids": list(delegation.keyids), "name": delegation.name, "threshold": delegation.threshold}
+    return {**spelled, "paths": list(delegation.prefixes)} if delegation.prefixes else spelled
+
+
+def _spell_files(files: Mapping[str, FileMeta]) -> dict[str, Any]:
+    if isinstance(files, Listing):
+        return files.spelled
+    return {name: _spell_file(meta) for name, meta in files.items()}
+
+
+def _spell_file(meta: FileMeta) -> dict[str, Any]:
+    hashes = {name: _base64(digest) for name, digest in meta.hashes.items()}
+    spelled = {"hashes": hashes, "length": meta.length or 0}
+    return spelled if meta.custom is None else {**spelled, "custom": meta.custom}
+
+
+def _spell_time(moment: datetime) -> str:
+    text = moment.astimezone(UTC).isoformat().removesuffix("+00:00")
+    whole, dot, fraction = text.partition(".")
+    return f"{whole}{dot}{fraction.rstrip('0')}Z"
+
+
+def _spell_signature(signature: Signature) -> dict[str, str]:
+    return {"keyid": signature.keyid, "method": _METHODS[signature.scheme], "sig": _base64(signature.value)}
+
+
+def _assemble(payload: bytes, signatures: list[dict[str, Any]]) -> bytes:
+    return b'{"signed":' + _sent(payload) + b',"signatures":' + _sent(orjson.dumps(signatures)) + b"}"
+
+
+def _sent(payload: bytes) -> bytes:
+    for raw, escaped in _SENT:
+        if raw in payload:
+            payload = payload.replace(raw, escaped)
+    return payload
+
+
+# --- what Go would write ---------------------------------------------------------------------------------------
+
+
+def _same(item: Members, names: tuple[str, ...], optional: tuple[str, ...] = ()) -> None:
+    for name in names:
+        item.require(name)
+    for name in item.value:
+        if name not in names and name not in optional:
+            item.fail(name, "Go knows no such member, and drops it")
+
+
+def _mirror_keys(owner: Members) -> None:
+    for _, item in owner.members("keys").each():
+        _same(item, ("keytype", "keyval"))
+        _same(item.members("keyval"), ("private", "public"))
+        item.members("keyval").base64("public")
+
+
+def _mirror_root(signed: Members) -> None:
+    _same(signed, ("_type", "consistent_snapshot", "expires", "keys", "roles", "version"))
+    _mirror_keys(signed)
+    for _, item in signed.members("roles").each():
+        _same(item, ("keyids", "threshold"))
+
+
+def _mirror_targets(signed: Members) -> None:
+    _same(signed, ("_type", "delegations", "expires", "targets", "version"))
+    part = signed.members("delegations")
+    _same(part, ("keys", "roles"))
+    _mirror_keys(part)
+    for item in part.objects("roles", nullable=True):
+        _same(item, ("keyids", "name", "threshold"), ("paths",))
+        if item.value.get("paths", True) in ([], None):
+            item.fail("paths", "Go leaves an empty list out")
+    for _, item in signed.members("targets").each():
+        _mirror_file(item, ("custom",))
+
+
+def _mirror_meta(signed: Members) -> None:
+    _same(signed, ("_type", "expires", "meta", "version"))
+    for _, item in signed.members("meta").each():
+        _mirror_file(item)
+
+
+def _mirror_file(item: Members, optional: tuple[str, ...] = ()) -> None:
+    _same(item, ("hashes", "length"), optional)
+    _file(item, "sha256", "sha512")
+    if "custom" in item.value:
+        if item.value["custom"] is None:
+            item.fail("custom", "Go drops a null")
+        if any(mark in canonical.encode(item.value["custom"]) for mark, _ in _SENT):
+            item.fail("custom", "Go cannot sign it again with & < > or a line separator in it")
+
+
+# --- spelling tables ---------------------------------------------------------------------------------------------
+
+
+def _key(keytype: str, public: bytes) -> Key:
+    spelled = {"keytype": keytype, "keyval": {"private": None, "public": _base64(public)}}
+    keyid = hashlib.sha256(canonical.encode(spelled)).hexdigest()
+    kind, _, x509 = keytype.partition("-")
+    if x509 != "x509":
+        size_fits = kind != "ed25519" or len(public) == 32
+        return Key(id=keyid, kind=keytype, public=public, sound=size_fits, spelled=spelled)
+    certificates = _unpem(public)
+    return Key(id=keyid, kind=kind, certificates=certificates, sound=bool(certificates), spelled=spelled)
+
+
+def _pem(certificate: bytes) -> bytes:
+    text = binascii.b2a_base64(certificate, newline=False)
+    lines = b"".join(text[i : i + 64] + b"\n" for i in range(0, len(text), 64))
+    return _BEGIN + b"\n" + lines + _END + b"\n"
+
+
+def _unpem(text: bytes) -> tuple[bytes, ...]:
+    parts = text.split(_BEGIN)[1:]
+    try:
+        return tuple(binascii.a2b_base64(part.split(_END)[0]) for part in parts)
+    except ValueError:
+        return ()
+
+
+def _base64(data: bytes) -> str:
+    return binascii.b2a_base64(data, newline=False).decode("ascii")
+
+
+MOST_SIGNATURES = 256  # per file; the largest root seen had nine
+_BEGIN, _END = b"-----BEGIN CERTIFICATE-----", b"-----END CERTIFICATE-----"
+_SENT = (
+    (b"&", rb"\u0026"),
+    (b"<", rb"\u003c"),
+    (b">", rb"\u003e"),
+    ("\u2028".encode(), rb"\u2028"),
+    ("\u2029".encode(), rb"\u2029"),
+)
+_DIGEST_SIZES = {"sha256": 32, "sha512": 64}
+_METHODS = {
+    "ed25519": "eddsa",
+    "ecdsa-p1363-sha256": "ecdsa",
+    "rsa-pss-sha256": "rsapss",
+    "rsa-pkcs1v15-sha256": "rsapkcs1v15",
+}
+_SCHEMES = {method: scheme for scheme, method in _METHODS.items()}
+_READERS: dict[str, Callable[[Members], Signed]] = {ROOT: _root, SNAPSHOT: _snapshot, TIMESTAMP: _timestamp}
+_MIRRORS: dict[str, Callable[[Members], None]] = {ROOT: _mirror_root, SNAPSHOT: _mirror_meta, TIMESTAMP: _mirror_meta}

@@ -1,0 +1,145 @@
+"""Who signed: the one function that makes a claim believed.
+
+Keys are counted, never signatures or key ids: a key under two ids is one signer.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Generic, TypeVar
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
+
+from trustreg.errors import ThresholdError
+from trustreg.metadata import Envelope, Key, Role, Signed
+
+S = TypeVar("S", bound=Signed)
+S_co = TypeVar("S_co", bound=Signed, covariant=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified(Generic[S_co]):
+    """What enough of the right keys signed.
+
+    ``keyids`` are the ids that vouched, ``fingerprints`` the keys behind them, ``raw`` the bytes as received.
+    Only :func:`verify` makes one.
+    """
+
+    role: str
+    signed: S_co
+    raw: bytes = field(repr=False)
+    keyids: tuple[str, ...]
+    fingerprints: tuple[str, ...]
+
+
+def verify(claim: Envelope[S], role: Role, keys: Mapping[str, Key]) -> Verified[S]:
+    """
+    Require enough distinct keys to have signed *claim*.
+
+    Args:
+        claim: ``payload`` is the exact signed bytes; signatures are raw: 64 bytes of Ed25519, ``r || s`` of ECDSA.
+        role: Ids that may sign, and the threshold, at least 1.
+        keys: The delegator's keys by id; ids without a key do not count.
+
+    Returns:
+        ``claim.signed`` with the ids that vouched for it.
+
+    Raises:
+        ThresholdError: Fewer than ``role.threshold`` distinct keys signed.
+
+    Source: TUF 1.0.34 sections 5.3.4, 5.4.2, 5.5.3, 5.6.3; notary ``tuf/signed/verify.go``, which counts ids.
+    """
+    vouched: dict[str, str] = {}  # fingerprint -> key id
+    why: list[str] = []
+    tried: set[str] = set()
+    allowed = frozenset(role.keyids)
+    for signature in claim.signatures:
+        keyid = signature.keyid
+        if keyid not in allowed or keyid in tried:
+            continue
+        tried.add(keyid)
+        key = keys.get(keyid)
+        public = load(key) if key else None
+        if public is None:
+            why.append(f"key {keyid[:12]} cannot be used")
+        elif (mark := fingerprint(public)) in vouched:
+            why.append(f"key {keyid[:12]} is key {vouched[mark][:12]} under another id")
+        elif not _holds(public, signature.scheme, signature.value, claim.payload):
+            why.append(f"the signature by {keyid[:12]} does not hold")
+        else:
+            vouched[mark] = keyid
+    if len(vouched) < max(role.threshold, 1):
+        unasked = {s.keyid[:12] for s in claim.signatures if s.keyid not in allowed}
+        why += [f"key {keyid} has no say here" for keyid in sorted(unasked)[:8]]
+        raise ThresholdError(role.name, role.threshold, len(vouched), tuple(why))
+    return Verified(
+        role=claim.role,
+        signed=claim.signed,
+        raw=claim.raw,
+        keyids=tuple(vouched.values()),
+        fingerprints=tuple(vouched),
+    )
+
+
+@lru_cache(maxsize=1024)
+def load(key: Key) -> PublicKeyTypes | None:
+    """Return the public key to verify with, or ``None`` where it is none that may vouch for anything."""
+    if not key.sound:
+        return None
+    try:
+        public = _read(key)
+    except (ValueError, UnsupportedAlgorithm):
+        return None
+    if isinstance(public, rsa.RSAPublicKey):
+        fits = key.kind == "rsa" and 2048 <= public.key_size <= 16_384
+    elif isinstance(public, ec.EllipticCurvePublicKey):
+        fits = key.kind == "ecdsa" and public.curve.name in _CURVES
+    else:
+        fits = key.kind == "ed25519" and isinstance(public, ed25519.Ed25519PublicKey)
+    return public if fits else None
+
+
+@lru_cache(maxsize=1024)
+def fingerprint(public: PublicKeyTypes) -> str:
+    """Return the sha256, in hex, of the one DER spelling of *public*: the same for the same key, however listed."""
+    return hashlib.sha256(public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+
+
+def _read(key: Key) -> PublicKeyTypes:
+    if key.certificates:
+        from cryptography.x509 import load_der_x509_certificate
+
+        return load_der_x509_certificate(key.certificates[0]).public_key()
+    if key.kind == "ed25519":
+        return ed25519.Ed25519PublicKey.from_public_bytes(key.public)
+    return load_der_public_key(key.public)
+
+
+def _holds(public: PublicKeyTypes, scheme: str, value: bytes, payload: bytes) -> bool:
+    try:
+        if isinstance(public, ed25519.Ed25519PublicKey) and scheme == "ed25519":
+            public.verify(value, payload)
+            return True
+        if isinstance(public, ec.EllipticCurvePublicKey) and scheme == "ecdsa-p1363-sha256":
+            width = (public.curve.key_size + 7) // 8
+            if len(value) != 2 * width:
+                return False
+            r, s = int.from_bytes(value[:width], "big"), int.from_bytes(value[width:], "big")
+            public.verify(encode_dss_signature(r, s), payload, ec.ECDSA(hashes.SHA256()))
+            return True
+        if isinstance(public, rsa.RSAPublicKey) and scheme in {"rsa-pss-sha256", "rsa-pkcs1v15-sha256"}:
+            pss = padding.PSS(padding.MGF1(hashes.SHA256()), salt_length=32)
+            public.verify(value, payload, pss if scheme == "rsa-pss-sha256" else padding.PKCS1v15(), hashes.SHA256())
+            return True
+    except (InvalidSignature, ValueError):
+        pass
+    return False
+
+
+_CURVES = frozenset({"secp224r1", "secp256r1", "secp384r1", "secp521r1"})

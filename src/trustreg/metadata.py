@@ -11,8 +11,6 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
-EMPTY: Mapping[str, Any] = MappingProxyType({})
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
@@ -29,7 +27,7 @@ class Key:
     public: bytes = b""
     certificates: tuple[bytes, ...] = ()
     sound: bool = True
-    spelled: Mapping[str, Any] = field(default=EMPTY, compare=False, repr=False)  # as the dialect wrote it
+    spelled: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)  # as the dialect wrote it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +73,7 @@ class Signed:
 
     version: int
     expires: datetime
-    extra: Mapping[str, Any] = field(default=EMPTY, hash=False)
+    extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,8 +4,7 @@ Sources: TUF 1.0.34 sections 5.2 and 5.3; notary ``trustpinning/certs.go``. Pins
 cache and across rotations.
 """
 
-import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -74,9 +73,7 @@ def admit(claim: Envelope[Root], gun: Gun, pins: Pins, now: datetime, *, known: 
     return _by_its_own(claim, gun, lambda key, leaf: _dated(leaf, now) or _unpinned(key, pins, now))
 
 
-def _by_its_own(
-    claim: Envelope[Root], gun: Gun, fault: "Callable[[Key, Certificate | None], str | None]"
-) -> Verified[Root]:
+def _by_its_own(claim: Envelope[Root], gun: Gun, fault: "_Fault") -> Verified[Root]:
     """Verify *claim* by those of its own root keys that are without fault."""
     root = claim.signed
     role = root.roles[ROOT]
@@ -91,7 +88,7 @@ def _by_its_own(
         raise ThresholdError(exc.role, exc.needed, exc.valid, (*exc.why, found) if found else exc.why) from exc
 
 
-def _fault(root: Root, key: Key, gun: Gun, fault: "Callable[[Key, Certificate | None], str | None]") -> str | None:
+def _fault(root: Root, key: Key, gun: Gun, fault: "_Fault") -> str | None:
     if not root.certified:
         return fault(key, None)
     if not key.certificates:
@@ -126,7 +123,7 @@ def _not_for(leaf: "Certificate", gun: Gun) -> str | None:
 
 
 def _names(common_name: str, gun: str) -> bool:
-    """A name ending in ``/*`` stands for all below it; ``*`` alone stands for nothing."""
+    """A name ending in ``*`` stands for all that begin alike; ``*`` alone stands for nothing."""
     if common_name.endswith("*"):
         return len(common_name) > 1 and gun.startswith(common_name[:-1])
     return common_name == gun
@@ -191,9 +188,5 @@ def _issues(issuer: "Certificate", subject: "Certificate", below: int, now: date
     return constraints.ca and may_sign and deep_enough and _dated(issuer, now) is None
 
 
-def root_floor_matches(raw: bytes, sha256: str) -> bool:
-    """Say whether *raw* are the very bytes that were trusted before."""
-    return hashlib.sha256(raw).hexdigest() == sha256
-
-
+_Fault = Callable[[Key, "Certificate | None"], str | None]
 _LONGEST_CHAIN = 6  # certificates in one bundle

@@ -105,7 +105,6 @@ def load(key: Key) -> PublicKeyTypes | None:
     return public if fits else None
 
 
-@lru_cache(maxsize=1024)
 def fingerprint(public: PublicKeyTypes) -> str:
     """Return the sha256, in hex, of the one DER spelling of *public*: the same for the same key, however listed."""
     return hashlib.sha256(public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()

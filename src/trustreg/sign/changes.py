@@ -1,12 +1,12 @@
 """Changes to a collection, as they are staged.
 
-The same five things that Notary's change files say (notary ``client/changelist``).
+What Notary's change files say (notary ``client/changelist``).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeAlias
 
-from trustreg.metadata import FileMeta, Key
+from trustreg.metadata import FileMeta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,38 +27,10 @@ class RemoveTarget:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChangeDelegation:
-    """Create the delegation ``role`` or change its keys, prefixes and threshold."""
-
-    role: str
-    add_keys: tuple[Key, ...] = ()
-    remove_keys: tuple[str, ...] = ()  # ids of the plain keys
-    add_prefixes: tuple[str, ...] = ()
-    remove_prefixes: tuple[str, ...] = ()
-    clear_prefixes: bool = False
-    threshold: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RemoveDelegation:
-    """Delegate to ``role`` no longer."""
-
-    role: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PurgeKeys:
-    """Take these keys (ids of the plain keys) out of every delegation below ``role``."""
-
-    role: str
-    keyids: tuple[str, ...] = field(default=())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Witness:
     """Sign ``role`` again as it stands."""
 
     role: str
 
 
-Change: TypeAlias = AddTarget | RemoveTarget | ChangeDelegation | RemoveDelegation | PurgeKeys | Witness
+Change: TypeAlias = AddTarget | RemoveTarget | Witness

@@ -1,0 +1,1 @@
+"""What a developer runs, on a machine with nothing but Python: see ``test`` and ``demo``."""

@@ -1,0 +1,116 @@
+"""
+The real servers, shared by the tests of a run, and the real clients, new for each test.
+
+A test that takes a shared server down makes its own with the context managers of
+``tests.peers``; a test that only writes uses a ``gun`` that nobody else has.
+"""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.peers import (
+    DockerTrust,
+    GoNotary,
+    Passphrases,
+    Peer,
+    RegistryPeer,
+    docker_registry,
+    notary_server,
+    trustreg_serve,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.peers import Authority, TrustServerPeer
+
+TRUST_SERVERS = {"notary-server": notary_server, "trustreg-serve": trustreg_serve}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs the real peers, which is everything in this directory."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker("interop")
+
+
+@pytest.fixture(scope="session")
+def go_server() -> Iterator[Peer]:
+    """A shared ``notary-server``, plain http."""
+    with notary_server() as peer:
+        yield peer
+
+
+@pytest.fixture(scope="session")
+def go_server_tls(authority: Authority) -> Iterator[Peer]:
+    """A shared ``notary-server``, https, certified by ``authority``."""
+    with notary_server(tls=authority) as peer:
+        yield peer
+
+
+@pytest.fixture(scope="session", params=TRUST_SERVERS)
+def trust_server(request: pytest.FixtureRequest) -> Iterator[Peer]:
+    """Each trust server in turn, shared, plain http: a test that takes it runs once with Go's and once with ours."""
+    with TRUST_SERVERS[request.param]() as peer:
+        yield peer
+
+
+@pytest.fixture(scope="session", params=TRUST_SERVERS)
+def trust_server_tls(request: pytest.FixtureRequest, authority: Authority) -> Iterator[Peer]:
+    """Each trust server in turn, shared, https, certified by ``authority``."""
+    with TRUST_SERVERS[request.param](tls=authority) as peer:
+        yield peer
+
+
+@pytest.fixture(scope="session")
+def registry() -> Iterator[RegistryPeer]:
+    """A shared registry behind a password file: ``registry.login()`` is alice's, ``registry.login("bob")`` bob's."""
+    with docker_registry(htpasswd={"alice": "correct horse", "bob": "battery: staple"}) as peer:
+        yield peer
+
+
+@pytest.fixture(scope="session")
+def open_registry() -> Iterator[RegistryPeer]:
+    """A shared registry that lets everybody in."""
+    with docker_registry() as peer:
+        yield peer
+
+
+@pytest.fixture
+def gun() -> str:
+    """
+    Name a collection that no other test has.
+
+    All are of one length, so none begins with another: notary-server deletes by prefix.
+    """
+    return f"registry.example/app-{secrets.token_hex(6)}"
+
+
+@pytest.fixture
+def go_notary(tmp_path: Path) -> Callable[..., GoNotary]:
+    """Make Go clients: ``go_notary(server)``. Each call is another person, with a trust directory of their own."""
+    people = itertools.count(1)
+
+    def make(server: TrustServerPeer, *, passphrases: Passphrases | None = None) -> GoNotary:
+        place = tmp_path / f"go-{next(people)}"
+        place.mkdir()
+        return GoNotary(server, place / "trust", passphrases=passphrases)
+
+    return make
+
+
+@pytest.fixture
+def docker_trust(tmp_path: Path) -> Callable[..., DockerTrust]:
+    """Make Docker clients: ``docker_trust(server)``. Each call is another person, with a DOCKER_CONFIG of their own."""
+    people = itertools.count(1)
+
+    def make(server: TrustServerPeer, *, passphrases: Passphrases | None = None) -> DockerTrust:
+        return DockerTrust(server, tmp_path / f"docker-{next(people)}", passphrases=passphrases)
+
+    return make

@@ -2,11 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Protocol
 
-from trustreg.metadata import Key
-from trustreg.names import Digest, Gun, Reference
+from trustreg.names import Digest, Reference
 from trustreg.sign.changes import Change
 from trustreg.sign.signer import Signer
 from trustreg.verify.requests import Keep, Memory, Want
@@ -129,22 +127,3 @@ class Stage(Protocol):
 
     def clear(self, names: Iterable[str]) -> None:
         """Forget these changes."""
-
-
-class TrustServers(Protocol):
-    """Which server holds which collection."""
-
-    def server(self, gun: Gun, *, write: bool) -> TrustServer:
-        """Return the trust server of *gun*; *write* asks for the rights to publish."""
-
-
-class Clock(Protocol):
-    """Reads the time, once per command."""
-
-    def __call__(self) -> datetime:
-        """Return the time, aware, in UTC."""
-
-
-def listed_key(held: HeldKey) -> Key:
-    """Return the public key of *held* under the id that is its own."""
-    return Key(id=held.id, kind=held.kind, public=held.public)

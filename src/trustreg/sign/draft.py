@@ -75,13 +75,19 @@ class Draft:
         if self.snapshot is None:
             files[ROOT] = self._seal(self.root, self.root.roles[ROOT], self.root.keys, find)
         for name in sorted(self.touched):
-            role, keys = self._authority(name)
+            role, keys = self.authority(name)
             life = self.now + self.lifetimes.targets
             files[name] = self._seal(self._next(self.roles[name], life), role, keys, find)
         role = self.root.roles[SNAPSHOT]
         if any(find(self.root.keys[keyid]) for keyid in role.keyids):
             files[SNAPSHOT] = self._seal(self._next_snapshot(files), role, self.root.keys, find)
         return files
+
+    def authority(self, name: str) -> tuple[Role, Mapping[str, Key]]:
+        """Return who may sign *name*, and the keys of its delegator."""
+        if name in self.root.roles:
+            return self.root.roles[name], self.root.keys
+        return self._delegation(name, ""), self.roles[parent(name)].keys
 
     def _put(self, role: str, targets: Targets) -> None:
         self.roles[role] = targets
@@ -106,11 +112,6 @@ class Draft:
             if not self._delegation(role, name).covers(name):
                 raise ChangeError(role, name, "the role may not speak for this name")
             role = parent(role)
-
-    def _authority(self, name: str) -> tuple[Role, Mapping[str, Key]]:
-        if name == TARGETS:
-            return self.root.roles[TARGETS], self.root.keys
-        return self._delegation(name, ""), self.roles[parent(name)].keys
 
     def _next(self, old: Targets, expires: datetime) -> Targets:
         return replace(old, version=old.version + 1, expires=expires)

@@ -7,18 +7,18 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
-from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
 from trustreg.errors import ThresholdError
 from trustreg.metadata import Envelope, Key, Role, Signed
 
+PublicKey: TypeAlias = ed25519.Ed25519PublicKey | ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 S = TypeVar("S", bound=Signed)
 S_co = TypeVar("S_co", bound=Signed, covariant=True)
 
@@ -88,7 +88,7 @@ def verify(claim: Envelope[S], role: Role, keys: Mapping[str, Key]) -> Verified[
 
 
 @lru_cache(maxsize=1024)
-def load(key: Key) -> PublicKeyTypes | None:
+def load(key: Key) -> PublicKey | None:
     """Return the public key to verify with, or ``None`` where it is none that may vouch for anything."""
     if not key.sound:
         return None
@@ -97,20 +97,20 @@ def load(key: Key) -> PublicKeyTypes | None:
     except (ValueError, UnsupportedAlgorithm):
         return None
     if isinstance(public, rsa.RSAPublicKey):
-        fits = key.kind == "rsa" and 2048 <= public.key_size <= 16_384
-    elif isinstance(public, ec.EllipticCurvePublicKey):
-        fits = key.kind == "ecdsa" and public.curve.name in _CURVES
-    else:
-        fits = key.kind == "ed25519" and isinstance(public, ed25519.Ed25519PublicKey)
-    return public if fits else None
+        return public if key.kind == "rsa" and 2048 <= public.key_size <= 16_384 else None
+    if isinstance(public, ec.EllipticCurvePublicKey):
+        return public if key.kind == "ecdsa" and public.curve.name in _CURVES else None
+    if isinstance(public, ed25519.Ed25519PublicKey):
+        return public if key.kind == "ed25519" else None
+    return None
 
 
-def fingerprint(public: PublicKeyTypes) -> str:
+def fingerprint(public: PublicKey) -> str:
     """Return the sha256, in hex, of the one DER spelling of *public*: the same for the same key, however listed."""
     return hashlib.sha256(public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
 
 
-def _read(key: Key) -> PublicKeyTypes:
+def _read(key: Key) -> object:
     if key.certificates:
         from cryptography.x509 import load_der_x509_certificate
 
@@ -120,7 +120,7 @@ def _read(key: Key) -> PublicKeyTypes:
     return load_der_public_key(key.public)
 
 
-def _holds(public: PublicKeyTypes, scheme: str, value: bytes, payload: bytes) -> bool:
+def _holds(public: PublicKey, scheme: str, value: bytes, payload: bytes) -> bool:
     try:
         if isinstance(public, ed25519.Ed25519PublicKey) and scheme == "ed25519":
             public.verify(value, payload)

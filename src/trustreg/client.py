@@ -1,0 +1,397 @@
+"""The use cases of people who read collections: verify, list, inspect.
+
+Everything outside comes through ``ports``.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from threading import Lock
+from typing import Protocol, TypeAlias, TypeVar
+
+from trustreg.dialect import Dialect
+from trustreg.errors import (
+    ContentError,
+    DigestUnsignedError,
+    MovedError,
+    OfflineError,
+    TrustregError,
+    UnsignedError,
+    UntrustedError,
+)
+from trustreg.metadata import Role, Signed, Targets
+from trustreg.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, TOP_LEVEL, Digest, Gun, Reference, parent
+from trustreg.ports import Cache, Registry, Repository, TrustServer
+from trustreg.verify.pinning import Pins
+from trustreg.verify.requests import Answer, Keep, Memory, Recall, Remember, Want
+from trustreg.verify.signatures import Verified
+from trustreg.verify.workflow import RELEASED, Flow, Found, Workflow
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trusted:
+    """Yes: this digest is what the publishers signed.
+
+    Attributes:
+        image: What was asked, normalised.
+        pinned: ``repository@digest``: the name to use from here on.
+        gun: The collection that vouched.
+        tag: The tag that is bound to the digest.
+        digest: The digest of the manifest or index.
+        length: Its length in bytes.
+        role: The role that signed the tag.
+        keyids: Ids of the keys that vouched for that role.
+        root_keyids: Ids of the keys that vouched for the root.
+        expires: When the first of the files relied on expires.
+        first_use: The root was not pinned and nothing was known of it: it was believed because it came first.
+        compared: The registry was asked, and serves the same digest.
+        stale_since: The trust server could not be reached; this is what was known then, within the grace allowed.
+    """
+
+    image: str
+    pinned: str
+    gun: Gun
+    tag: str
+    digest: Digest
+    length: int
+    role: str
+    keyids: tuple[str, ...]
+    root_keyids: tuple[str, ...]
+    expires: datetime
+    first_use: bool
+    compared: bool
+    stale_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Untrusted:
+    """No: a check was made and did not hold; ``error`` says which."""
+
+    image: str
+    error: UntrustedError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unknown:
+    """Don't know: an answer could not be had; ``error`` says why."""
+
+    image: str
+    error: TrustregError
+
+
+Verdict: TypeAlias = Trusted | Untrusted | Unknown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One tag as one role signs it; ``counts`` says whether this role's word is the one that is taken."""
+
+    tag: str
+    digest: Digest
+    length: int
+    role: str
+    keyids: tuple[str, ...]
+    counts: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleState:
+    """A role as it stands: who may sign it, who did, and until when."""
+
+    name: str
+    version: int
+    expires: datetime
+    threshold: int
+    keyids: tuple[str, ...]
+    signed_by: tuple[str, ...]
+    prefixes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """A whole collection, verified: its roles, its tags, and the delegated roles that failed a check."""
+
+    gun: Gun
+    server: str
+    roles: tuple[RoleState, ...]
+    entries: tuple[Entry, ...]
+    failed: Mapping[str, UntrustedError]
+    expires: datetime
+    first_use: bool
+    stale_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """Where a collection lives and what the caller demands of it."""
+
+    server: TrustServer
+    cache: Cache
+    pins: Pins = field(default_factory=Pins)
+    roles: tuple[str, ...] = RELEASED
+    offline_grace: timedelta = timedelta(0)
+
+
+class Sites(Protocol):
+    """Finds the :class:`Site` of a collection."""
+
+    def __call__(self, gun: Gun) -> Site:
+        """Return where *gun* lives."""
+
+
+class Verifier:
+    """Says whether images are what their publishers signed. Keep one; it may be shared by threads.
+
+    Args:
+        dialect: How metadata is written.
+        sites: Finds a collection.
+        registry: Where images are asked for.
+        max_age: How long a refreshed collection may be used again before the server is asked; by default
+            only within one ``now``.
+    """
+
+    def __init__(self, dialect: Dialect, sites: Sites, registry: Registry, max_age: timedelta = timedelta(0)) -> None:
+        self._dialect, self._sites, self._registry, self._max_age = dialect, sites, registry, max_age
+        self._open: dict[Gun, _Opened] = {}
+        self._locks: dict[Gun, Lock] = {}
+        self._guard = Lock()
+
+    def verify(self, image: Reference, now: datetime, *, compare: bool = True) -> Trusted:
+        """Require *image* to be what its publishers signed.
+
+        By tag, the signed digest has to be the one that the registry serves now; *compare* false leaves the
+        registry alone and only resolves the tag. By digest, some tag that counts has to be bound to it. With tag
+        and digest both, the tag has to be bound to that digest.
+
+        Raises:
+            UntrustedError: It is not.
+            UnavailableError: An answer could not be had.
+        """
+        with self._one(image.gun):
+            opened = self._refreshed(image.gun, now)
+            found = self._by_tag(opened, image) if image.tag else self._by_digest(opened, image)
+            expires = opened.workflow.expires(found.chain)
+        digest, length = _content(found)
+        if image.digest and image.digest != digest:
+            raise MovedError(str(image.gun), found.name, str(digest), str(image.digest))
+        compared = bool(compare and image.tag and not image.digest)
+        if compared:
+            served = self._registry.manifest(image)
+            if served.digest != digest:
+                raise MovedError(str(image.gun), found.name, str(digest), str(served.digest))
+            if len(served.raw) != length:
+                raise ContentError(f"the manifest of {image}", f"{length} bytes", f"{len(served.raw)} bytes")
+        return Trusted(
+            image=str(image),
+            pinned=image.pinned(digest),
+            gun=image.gun,
+            tag=found.name,
+            digest=digest,
+            length=length,
+            role=found.role,
+            keyids=found.signers,
+            root_keyids=opened.workflow.root.keyids,
+            expires=expires,
+            first_use=opened.workflow.first_use,
+            compared=compared,
+            stale_since=opened.stale_since,
+        )
+
+    def judge(self, image: Reference, now: datetime, *, compare: bool = True) -> Verdict:
+        """Say whether *image* is what its publishers signed; like :meth:`verify`, but raises nothing."""
+        try:
+            return self.verify(image, now, compare=compare)
+        except UntrustedError as exc:
+            return Untrusted(image=str(image), error=exc)
+        except TrustregError as exc:
+            return Unknown(image=str(image), error=exc)
+
+    def contents(self, gun: Gun, now: datetime) -> Contents:
+        """Return everything the collection says, and which delegated roles failed a check.
+
+        Raises:
+            UntrustedError: A top-level role failed.
+            UnavailableError: An answer could not be had.
+        """
+        with self._one(gun):
+            opened = self._refreshed(gun, now)
+            workflow = opened.workflow
+            failed = opened.drive(workflow.delegated())
+            return Contents(
+                gun=gun,
+                server=opened.site.server.where,
+                roles=tuple(_role_states(workflow)),
+                entries=tuple(
+                    sorted(_entries(workflow, opened.site.roles), key=lambda e: (e.tag, not e.counts, e.role))
+                ),
+                failed=failed,
+                expires=workflow.expires(tuple(workflow.roles.values())),
+                first_use=workflow.first_use,
+                stale_since=opened.stale_since,
+            )
+
+    def _one(self, gun: Gun) -> Lock:
+        with self._guard:
+            return self._locks.setdefault(gun, Lock())
+
+    def _refreshed(self, gun: Gun, now: datetime) -> "_Opened":
+        opened = self._open.get(gun)
+        if opened is None or not opened.serves(now, self._max_age):
+            opened = self._open[gun] = self._refresh(gun, now)
+        return opened
+
+    def _refresh(self, gun: Gun, now: datetime) -> "_Opened":
+        site = self._sites(gun)
+        workflow = Workflow(self._dialect, gun, now, pins=site.pins, where=site.server.where)
+        try:
+            drive(workflow.refresh(), site.server, site.cache)
+        except OfflineError:
+            since = site.cache.memory().refreshed
+            if since is None or not timedelta(0) <= now - since <= site.offline_grace:
+                raise
+            kept = _Kept(site.cache, self._dialect)
+            workflow = Workflow(self._dialect, gun, now, pins=site.pins, where=kept.where)
+            drive(workflow.refresh(), kept, kept)
+            return _Opened(site, workflow, now, kept, kept, since)
+        return _Opened(site, workflow, now, site.server, site.cache)
+
+    def _by_tag(self, opened: "_Opened", image: Reference) -> Found:
+        tag, roles = image.tag or "", opened.site.roles
+        found = opened.drive(opened.workflow.find(tag, roles))
+        if found is None:
+            elsewhere = (role for role, part in opened.workflow.roles.items() if tag in part.signed.targets)
+            raise UnsignedError(str(image.gun), tag, roles, tuple(sorted(set(elsewhere) - set(roles))))
+        return found
+
+    def _by_digest(self, opened: "_Opened", image: Reference) -> Found:
+        """Find a tag that resolves to the digest; a tag that another role has since bound elsewhere is none."""
+        digest, roles = image.digest, opened.site.roles
+        assert digest is not None  # noqa: S101 # a reference has a tag or a digest
+        wanted = bytes.fromhex(digest.hex)
+        for role in roles:
+            targets = opened.drive(opened.workflow.load(role))
+            for name in _names_with(targets, digest.algorithm, wanted):
+                found = opened.drive(opened.workflow.find(name, roles))
+                if found and found.meta.hashes.get(digest.algorithm) == wanted:
+                    return found
+        raise DigestUnsignedError(str(image.gun), str(digest), roles)
+
+
+@dataclass(slots=True)
+class _Opened:
+    """A refreshed collection and where its other files come from."""
+
+    site: Site
+    workflow: Workflow
+    at: datetime
+    repository: Repository
+    cache: Cache
+    stale_since: datetime | None = None
+
+    def drive(self, flow: Flow[T]) -> T:
+        return drive(flow, self.repository, self.cache)
+
+    def serves(self, now: datetime, max_age: timedelta) -> bool:
+        """Say whether this may answer at *now*: asked recently enough, and nothing in it has expired since."""
+        return (
+            timedelta(0) <= now - self.at <= max_age
+            and self.workflow.expires(tuple(self.workflow.roles.values())) > now
+        )
+
+
+class _Kept:
+    """What was kept, standing in for a server that nobody can reach. It remembers nothing new."""
+
+    where = "the cache"
+
+    def __init__(self, cache: Cache, dialect: Dialect) -> None:
+        self._cache, self._dialect = cache, dialect
+
+    def fetch(self, want: Want) -> bytes | None:
+        is_history = want.role == ROOT and want.path != self._dialect.locate(ROOT)
+        return None if is_history else self._cache.recall(want.role)
+
+    def memory(self) -> Memory:
+        return self._cache.memory()
+
+    def recall(self, role: str) -> bytes | None:
+        return self._cache.recall(role)
+
+    def keep(self, keep: Keep) -> None:
+        pass
+
+
+def drive(flow: Flow[T], repository: Repository, cache: Cache) -> T:
+    """Run *flow*, answering its requests from *repository* and *cache*; return what it returns."""
+    answer: Answer = None
+    while True:
+        try:
+            request = flow.send(answer)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+        if isinstance(request, Want):
+            answer = repository.fetch(request)
+        elif isinstance(request, Recall):
+            answer = cache.recall(request.role)
+        elif isinstance(request, Remember):
+            answer = cache.memory()
+        else:
+            cache.keep(request)
+            answer = None
+
+
+def _content(found: Found) -> tuple[Digest, int]:
+    """Return digest and length of *found*; only sha256 and sha512 name a manifest."""
+    for algorithm in ("sha256", "sha512"):
+        if algorithm in found.meta.hashes:
+            return Digest(algorithm, found.meta.hashes[algorithm].hex()), found.meta.length or 0
+    raise ContentError(found.name, "a sha256 or sha512 digest", "none")
+
+
+def _names_with(targets: Verified[Targets] | None, algorithm: str, digest: bytes) -> list[str]:
+    if targets is None:
+        return []
+    return [name for name, meta in targets.signed.targets.items() if meta.hashes.get(algorithm) == digest]
+
+
+def _entries(workflow: Workflow, counting: tuple[str, ...]) -> Iterator[Entry]:
+    order = {role: rank for rank, role in enumerate(counting)}
+    first: dict[str, str] = {}
+    for role in sorted(workflow.roles, key=lambda role: order.get(role, len(order))):
+        for name in workflow.roles[role].signed.targets if role in order else ():
+            first.setdefault(name, role)
+    for role, part in workflow.roles.items():
+        for name, meta in part.signed.targets.items():
+            digest, length = _content(Found(name=name, role=role, meta=meta, chain=(part,)))
+            counts = first.get(name) == role
+            yield Entry(tag=name, digest=digest, length=length, role=role, keyids=part.keyids, counts=counts)
+
+
+def _role_states(workflow: Workflow) -> Iterator[RoleState]:
+    top: dict[str, Verified[Signed]] = {
+        ROOT: workflow.root,
+        SNAPSHOT: workflow.snapshot,
+        TIMESTAMP: workflow.timestamp,
+        TARGETS: workflow.roles[TARGETS],
+    }
+    for name in TOP_LEVEL:
+        yield _role_state(workflow.root.signed.roles[name], top[name])
+    for name, part in workflow.roles.items():
+        delegation = workflow.roles[parent(name)].signed.delegation(name) if name != TARGETS else None
+        if delegation:
+            yield _role_state(delegation, part, delegation.prefixes)
+
+
+def _role_state(role: Role, part: Verified[Signed], prefixes: tuple[str, ...] = ()) -> RoleState:
+    return RoleState(
+        name=role.name,
+        version=part.signed.version,
+        expires=part.signed.expires,
+        threshold=role.threshold,
+        keyids=role.keyids,
+        signed_by=part.keyids,
+        prefixes=prefixes,
+    )

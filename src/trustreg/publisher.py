@@ -1,0 +1,311 @@
+"""The use cases of people who write collections: init, sign, remove, publish.
+
+A publisher puts what it made before the verifier that readers use, uploads it in one piece, and believes in it when
+it has read it back.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from trustreg.client import Site, Sites, drive
+from trustreg.dialect import Dialect
+from trustreg.errors import (
+    ConflictError,
+    ExistsError,
+    InputError,
+    MovedError,
+    NameFormError,
+    OfflineError,
+    PublishRefusedError,
+    UnauthorizedError,
+    UnavailableError,
+    UnprovenError,
+    UnsignedError,
+    UntrustedError,
+)
+from trustreg.metadata import FileMeta, Key, Role
+from trustreg.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, Gun, Reference
+from trustreg.ports import Cache, HeldKey, KeyStore, Registry, Stage, TrustServer
+from trustreg.sign.changes import AddTarget, Change, RemoveTarget
+from trustreg.sign.draft import Draft, Lifetimes, create
+from trustreg.sign.signer import Signer, describe
+from trustreg.verify.requests import Keep, Memory, Want
+from trustreg.verify.signatures import load, verify
+from trustreg.verify.workflow import Limits, Workflow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """What was published and read back: versions by role; empty if there was nothing to publish."""
+
+    gun: Gun
+    versions: Mapping[str, int]
+    changes: tuple[Change, ...] = ()
+
+
+class Publisher:
+    """Signs and publishes for collections whose keys are here.
+
+    Args:
+        dialect: How metadata is written.
+        sites: Finds a collection, with the right to write to it.
+        keys: The private keys that are here.
+        stage: Where changes of a collection wait.
+        certify: Makes the certificate of a root key: ``(signer, gun, now) -> DER``.
+        lifetimes: For how long signatures are good.
+    """
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        sites: Sites,
+        keys: KeyStore,
+        stage: Callable[[Gun], Stage],
+        certify: Callable[[Signer, Gun, datetime], bytes],
+        lifetimes: Lifetimes | None = None,
+    ) -> None:
+        self._dialect, self._sites, self._keys, self._stage = dialect, sites, keys, stage
+        self._certify, self._lifetimes = certify, lifetimes or Lifetimes()
+        self._last: tuple[Gun, datetime, Site, Workflow] | None = None
+
+    def init(self, gun: Gun, now: datetime, make: Callable[[str], Signer], *, hold_snapshot: bool = False) -> Published:
+        """Begin a collection: a root, an empty targets role, and the keys they need.
+
+        Args:
+            gun: Its name.
+            now: The time.
+            make: Makes a key for the role it is given; a root key that is here already is used instead.
+            hold_snapshot: Keep the snapshot key here. Otherwise the server holds it, and signs each snapshot.
+
+        Raises:
+            ExistsError: The server has a collection of this name.
+            PublishRefusedError: The server does not want it; no key of it is kept.
+        """
+        site = self._sites(gun)
+        if site.server.fetch(Want(ROOT, self._dialect.locate(ROOT), Limits().root)) is not None:
+            raise ExistsError(f"the collection {gun} on {site.server.where}")
+        made: list[HeldKey] = []
+        try:
+            files = self._begin(gun, now, site.server, make, made, hold_snapshot=hold_snapshot)
+            self._deliver(gun, now, site, files)
+        except (UntrustedError, InputError, PublishRefusedError, UnauthorizedError, ConflictError):
+            for held in made:  # nothing was published, so nothing needs these keys
+                self._keys.remove(held)
+            raise
+        return Published(gun=gun, versions=self._versions(files))
+
+    def sign(self, image: Reference, registry: Registry, now: datetime) -> tuple[AddTarget, ...]:
+        """Stage what the registry serves for the tag of *image*, in each role that is to sign it.
+
+        That is each top-level delegation that may speak for the tag and whose keys are here, or else ``targets``:
+        Docker's convention.
+
+        Raises:
+            NameFormError: *image* has no tag.
+            MovedError: *image* names a digest too, and the registry serves another one under the tag.
+        """
+        if image.tag is None:
+            raise NameFormError(str(image), "image to sign", "a tag is what gets signed, and it names none")
+        served = registry.manifest(image)
+        if image.digest and image.digest != served.digest:
+            raise MovedError(str(image.gun), image.tag, str(image.digest), str(served.digest))
+        digests = {served.digest.algorithm: bytes.fromhex(served.digest.hex)}
+        meta = FileMeta(length=len(served.raw), hashes=digests)
+        roles = self._signing_roles(image.gun, image.tag, now)
+        changes = tuple(AddTarget(role=role, name=image.tag, meta=meta) for role in roles)
+        self._put(image.gun, changes)
+        return changes
+
+    def remove(self, image: Reference, now: datetime) -> tuple[RemoveTarget, ...]:
+        """Stage that ``targets`` and the roles it delegates to say nothing of the tag of *image* any more.
+
+        Raises:
+            UnsignedError: None of them does.
+        """
+        tag = image.tag or ""
+        site, workflow = self._read(image.gun, now)
+        names = (TARGETS, *(d.name for d in workflow.roles[TARGETS].signed.delegations))
+        loaded = {name: drive(workflow.load(name), site.server, site.cache) for name in names}
+        listing = (name for name, part in loaded.items() if part and tag in part.signed.targets)
+        changes = tuple(RemoveTarget(role=role, name=tag) for role in listing)
+        if not changes:
+            raise UnsignedError(str(image.gun), tag, names)
+        self._put(image.gun, changes)
+        return changes
+
+    def publish(self, gun: Gun, now: datetime) -> Published:
+        """Apply what is staged, sign, upload in one piece, and read back what the server now has.
+
+        Raises:
+            NoKeyError: A role that changes cannot be signed here.
+            ConflictError: Other publishers were faster, twice.
+            PublishRefusedError: The server finds fault with it.
+            UnprovenError: What it serves is not what was published.
+        """
+        stage = self._stage(gun)
+        staged = stage.changes()
+        changes = tuple(change for _, change in staged)
+        try:
+            files = self._publish_on(*self._read(gun, now), gun, now, changes)
+        except ConflictError:
+            self._last = None
+            files = self._publish_on(*self._read(gun, now), gun, now, changes)
+        stage.clear(name for name, _ in staged)
+        return Published(gun=gun, versions=self._versions(files), changes=changes)
+
+    def _publish_on(
+        self, site: Site, workflow: Workflow, gun: Gun, now: datetime, changes: tuple[Change, ...]
+    ) -> dict[str, bytes]:
+        """Publish *changes* on top of the reading *workflow*."""
+        for role in {role for change in changes for role in _lineage(change.role)}:
+            drive(workflow.load(role), site.server, site.cache)
+        roles = {name: part.signed for name, part in workflow.roles.items()}
+        root, snapshot = workflow.root.signed, workflow.snapshot.signed
+        draft = Draft(self._dialect, now, root, roles, snapshot, lifetimes=self._lifetimes)
+        for change in changes:
+            draft.apply(change)
+        if not draft.touched:
+            return {}
+        held = self._held()
+        files = draft.sign(lambda key: self._signer(key, held))
+        self._prove(draft, files)
+        self._deliver(gun, now, site, files)
+        return files
+
+    def _begin(
+        self,
+        gun: Gun,
+        now: datetime,
+        server: TrustServer,
+        make: Callable[[str], Signer],
+        made: list[HeldKey],
+        *,
+        hold_snapshot: bool,
+    ) -> dict[str, bytes]:
+        """Make the first files of *gun*, and note in *made* which keys were made for it."""
+        signers = {ROOT: self._root_signer(make, made), TARGETS: self._store(make(TARGETS), TARGETS, gun, made)}
+        certificate = self._certify(signers[ROOT], gun, now)
+        keys = {ROOT: self._dialect.key(signers[ROOT].kind, certificates=(certificate,))}
+        if hold_snapshot:
+            signers[SNAPSHOT] = self._store(make(SNAPSHOT), SNAPSHOT, gun, made)
+        for role in (TARGETS, SNAPSHOT, TIMESTAMP):
+            signer = signers.get(role)
+            offered = self._dialect.key(signer.kind, signer.public) if signer else None
+            keys[role] = offered or self._dialect.read_key(server.server_key(role))
+        by_id = {keys[role].id: signer for role, signer in signers.items()}
+        draft = create(self._dialect, now, keys, self._lifetimes)
+        files = draft.sign(lambda key: by_id.get(key.id))
+        self._prove(draft, files)
+        return files
+
+    def _read(self, gun: Gun, now: datetime) -> tuple[Site, Workflow]:
+        """Return a reading of *gun* as of *now*; one made for this very moment is good enough."""
+        if self._last is None or self._last[:2] != (gun, now):
+            site = self._sites(gun)
+            workflow = Workflow(self._dialect, gun, now, pins=site.pins, where=site.server.where)
+            drive(workflow.refresh(), site.server, site.cache)
+            self._last = (gun, now, site, workflow)
+        return self._last[2:]
+
+    def _prove(self, draft: Draft, files: Mapping[str, bytes]) -> None:
+        """Put what is about to be published before the verifier that readers use."""
+        for name, raw in files.items():
+            role, keys = draft.authority(name)
+            verify(self._dialect.decode(name, raw), role, keys)
+
+    def _deliver(self, gun: Gun, now: datetime, site: Site, files: dict[str, bytes]) -> None:
+        """Upload *files* and read back: what counts is what readers get, not what the server answered."""
+        self._last = None
+        try:
+            site.server.publish(files)
+        except OfflineError:
+            try:
+                self._confirm(gun, now, site, files)
+            except (UnprovenError, UnavailableError):
+                pass
+            else:
+                return  # only the answer got lost
+            raise
+        self._confirm(gun, now, site, files)
+
+    def _confirm(self, gun: Gun, now: datetime, site: Site, files: Mapping[str, bytes]) -> None:
+        """Read the collection as a reader does, and find *files* in it, or later ones."""
+        cache = _Just(site.cache, files)
+        workflow = Workflow(self._dialect, gun, now, pins=site.pins, where=site.server.where)
+        try:
+            drive(workflow.refresh(), site.server, cache)
+            for role in files:
+                if role not in {ROOT, SNAPSHOT}:
+                    drive(workflow.load(role), site.server, cache)
+        except UntrustedError as exc:
+            raise UnprovenError(str(gun), str(exc)) from exc
+        current = {ROOT: workflow.root, SNAPSHOT: workflow.snapshot, **workflow.roles}
+        for role, raw in files.items():
+            served = current.get(role)
+            mine = self._dialect.decode(role, raw).signed.version
+            if served is None or (served.raw != raw and served.signed.version <= mine):
+                raise UnprovenError(str(gun), f"the server does not have {role} v{mine} as it was published")
+
+    def _versions(self, files: Mapping[str, bytes]) -> dict[str, int]:
+        return {role: self._dialect.decode(role, raw).signed.version for role, raw in files.items()}
+
+    def _put(self, gun: Gun, changes: Iterable[Change]) -> None:
+        stage = self._stage(gun)
+        for change in changes:
+            stage.add(change)
+
+    # --- keys ---
+
+    def _signing_roles(self, gun: Gun, tag: str, now: datetime) -> tuple[str, ...]:
+        _, workflow = self._read(gun, now)
+        targets, held = workflow.roles[TARGETS].signed, self._held()
+        mine = (d.name for d in targets.delegations if d.covers(tag) and self._may(d, targets.keys, held))
+        return tuple(mine) or (TARGETS,)
+
+    def _may(self, role: Role, keys: Mapping[str, Key], held: Mapping[str, HeldKey]) -> bool:
+        return sum(self._plain_id(keys[keyid]) in held for keyid in role.keyids) >= role.threshold
+
+    def _root_signer(self, make: Callable[[str], Signer], made: list[HeldKey]) -> Signer:
+        held = next((held for held in self._held().values() if held.role == ROOT), None)
+        return self._keys.open(held) if held else self._store(make(ROOT), ROOT, None, made)
+
+    def _store(self, signer: Signer, role: str, gun: Gun | None, made: list[HeldKey]) -> Signer:
+        made.append(self._keys.add(signer, role, str(gun) if gun else None))
+        return signer
+
+    def _held(self) -> dict[str, HeldKey]:
+        held = self._keys.keys()
+        return {key.id: key for key in held}
+
+    def _signer(self, key: Key, held: Mapping[str, HeldKey]) -> Signer | None:
+        found = held.get(self._plain_id(key))
+        return self._keys.open(found) if found else None
+
+    def _plain_id(self, key: Key) -> str:
+        """Return the id that private keys go by: that of the plain key, whatever certificate it is listed with."""
+        public = load(key)
+        return self._dialect.key(*describe(public)).id if public else key.id
+
+
+class _Just:
+    """A cache that also has the files just published: what the server lists of them need not come back."""
+
+    def __init__(self, cache: Cache, files: Mapping[str, bytes]) -> None:
+        self._cache, self._files = cache, files
+
+    def memory(self) -> Memory:
+        return self._cache.memory()
+
+    def recall(self, role: str) -> bytes | None:
+        # The root is not recalled: a first root has to be met like anybody's.
+        return self._files.get(role) if role in self._files and role != ROOT else self._cache.recall(role)
+
+    def keep(self, keep: Keep) -> None:
+        self._cache.keep(keep)
+
+
+def _lineage(role: str) -> tuple[str, ...]:
+    """Return *role* and every role above it, the highest first."""
+    parts = role.split("/")
+    return tuple("/".join(parts[: n + 1]) for n in range(len(parts)))

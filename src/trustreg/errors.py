@@ -134,8 +134,7 @@ class FirstUseError(UntrustedError):
 
     def __str__(self) -> str:
         return (
-            f"{self.gun} has no pinned root and first use is forbidden "
-            f"(offered root keys: {', '.join(self.offered)})"
+            f"{self.gun} has no pinned root and first use is forbidden (offered root keys: {', '.join(self.offered)})"
         )
 
     @property
@@ -158,9 +157,7 @@ class ExpiredError(UntrustedError):
     now: datetime
 
     def __str__(self) -> str:
-        return (
-            f"{self.role} v{self.version} expired at {_time(self.expires)}; it is now {_time(self.now)}"
-        )
+        return f"{self.role} v{self.version} expired at {_time(self.expires)}; it is now {_time(self.now)}"
 
     @property
     def remedy(self) -> str:
@@ -193,8 +190,7 @@ class EquivocationError(UntrustedError):
 
     def __str__(self) -> str:
         return (
-            f"{self.role} v{self.version} was trusted with sha256 {self.trusted} "
-            f"and is now offered with {self.offered}"
+            f"{self.role} v{self.version} was trusted with sha256 {self.trusted} and is now offered with {self.offered}"
         )
 
 
@@ -471,6 +467,19 @@ class KeyFileError(InputError):
 
     def __str__(self) -> str:
         return f"{self.source}: {self.problem}"
+
+
+@dataclass(eq=False)
+class KeyKindError(InputError):
+    """A key is of a kind that cannot do what it is wanted for; ``key`` is a key id or what names the key."""
+
+    code = "key-kind"
+    key: str
+    kind: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"key {self.key} ({self.kind}) cannot be used: {self.problem}"
 
 
 @dataclass(eq=False)

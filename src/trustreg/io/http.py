@@ -1,0 +1,486 @@
+"""HTTP as a client of registries and trust servers needs it: bounded in time and size, precise when it fails.
+
+What it does, so that nobody else has to:
+
+* Plain http goes to this machine or to hosts marked insecure, nowhere else, whoever redirects there.
+* GET follows up to five redirects, also to other hosts: registries keep their content elsewhere, and what is read
+  is verified whoever served it. Another host gets no header of ours but ``Accept``. From https it never leads to
+  http. POST and DELETE are not redirected: an upload goes where it was meant to go or nowhere.
+* GET is tried once more on a new connection, to another address of the name if it has one, when the first was
+  refused or reset; and when the server asks to come back within ten seconds (429 or 503 with ``Retry-After``).
+* Nothing is compressed unless the server insists, and then the limit counts what it unpacks to.
+* Proxies come from ``http_proxy``, ``https_proxy``, ``all_proxy`` and ``no_proxy``, in either case, as curl, Go and
+  requests read them. As in Go, this machine is never reached through a proxy. There are no netrc and no cookies.
+
+Failures: :class:`OfflineError` only where nobody answered; :class:`TlsError` where a certificate is in the way;
+:class:`ServerError` where somebody answered something else. Answers with a status come back as they are, for the
+caller to judge; :func:`refusal` makes the error of one that nobody expected.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import TYPE_CHECKING, Any, NoReturn, Self
+
+from trustreg._version import __version__
+from trustreg.errors import (
+    OfflineError,
+    ServerError,
+    SettingError,
+    TlsError,
+    TooLargeError,
+    UnauthorizedError,
+    UnavailableError,
+)
+from trustreg.io.address import Proxy, Url, in_networks, proxy_for
+from trustreg.io.tls import bracketed
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Collection, Mapping
+    from types import UnionType
+
+    from trustreg.io.connection import Answer, Connection, Deadline
+    from trustreg.io.tls import Tls
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds: to connect, to wait for the next bytes, and for a request with all its redirects and retries."""
+
+    connect: float = 10.0
+    read: float = 30.0
+    total: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer: where it came from in the end, its headers by lower-case name, repeated ones joined by commas."""
+
+    url: Url
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+    @property
+    def media_type(self) -> str:
+        """Its Content-Type without parameters, in lower case."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+@dataclass(frozen=True, slots=True)
+class ApiError:
+    """One entry of the error body that registries and notary servers share."""
+
+    code: str
+    message: str
+    detail: Any = None
+
+
+@dataclass(eq=False)
+class PlainServerError(TlsError):
+    """The port does not speak TLS at all."""
+
+
+class Http:
+    """An HTTP client that threads may share; connections are kept and used again.
+
+    Args:
+        env: The environment; names the proxies.
+        tls: Makes the TLS contexts.
+        insecure: Hosts that may be reached by plain http: ``host``, ``host:port`` or a network, ``10.0.0.0/8``.
+        timeouts: How long things may take.
+        trace: Called with a line of text for each exchange; never with a secret.
+        sleep: Waits where a server asks to; tests need not.
+    """
+
+    def __init__(
+        self,
+        env: Mapping[str, str],
+        tls: Tls,
+        *,
+        insecure: Collection[str] = (),
+        timeouts: Timeouts | None = None,
+        trace: Callable[[str], None] | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._env, self._tls, self._insecure = env, tls, frozenset(insecure)
+        self._timeouts, self._sleep = timeouts or Timeouts(), sleep
+        self._idle: dict[str, list[Connection]] = {}
+        self._lock = Lock()
+        self.trace = trace
+
+    def get(self, url: str | Url, *, limit: int, headers: Mapping[str, str] | None = None) -> Reply:
+        """Read *url*: at most *limit* bytes if the status is 2xx, else what explains it.
+
+        Raises:
+            SettingError: The URL is none, or plain http to a host that has to prove who it is.
+            TooLargeError: The answer is longer than *limit*.
+            UnavailableError: There is no answer: :class:`OfflineError`, :class:`TlsError` or :class:`ServerError`.
+        """
+        at, sent, deadline = self._parse(url), dict(headers or {}), self._deadline()
+        for _ in range(1 + _REDIRECTS):
+            reply = self._get_patiently(at, sent, limit, deadline)
+            location = reply.headers.get("location")
+            if reply.status not in {301, 302, 303, 307, 308} or location is None:
+                return reply
+            there = self._redirected(reply, location)
+            if there.origin != at.origin:
+                sent = {name: value for name, value in sent.items() if name.lower() == "accept"}
+            at = there
+        raise ServerError(str(at), reply.status, f"it has been redirected more than {_REDIRECTS} times")
+
+    def post(
+        self, url: str | Url, body: bytes, media_type: str, *, limit: int, headers: Mapping[str, str] | None = None
+    ) -> Reply:
+        """Send *body* once; raises what :meth:`get` raises.
+
+        After :class:`OfflineError` it is not known whether the server has acted on it.
+        """
+        return self._once("POST", url, {**(headers or {}), "Content-Type": media_type}, body, limit)
+
+    def delete(self, url: str | Url, *, limit: int, headers: Mapping[str, str] | None = None) -> Reply:
+        """Ask once to delete what *url* names; raises what :meth:`get` raises."""
+        return self._once("DELETE", url, dict(headers or {}), None, limit)
+
+    def may_beplain(self, url: Url) -> bool:
+        """Say whether the host of *url* may be spoken to without TLS."""
+        names = {url.host, f"{bracketed(url.host)}:{url.port}"}
+        return url.loopback or not names.isdisjoint(self._insecure) or in_networks(url.host, self._insecure)
+
+    def close(self) -> None:
+        """Close the connections that are kept; those in use close when they are done."""
+        with self._lock:
+            idle, self._idle = self._idle, {}
+        for connections in idle.values():
+            for connection in connections:
+                connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+    def _parse(self, url: str | Url) -> Url:
+        try:
+            at = url if isinstance(url, Url) else Url.parse(url)
+        except ValueError as exc:
+            raise SettingError(_SECRETS.sub("…", str(url)), str(exc)) from exc
+        if at.scheme == "http" and not self.may_beplain(at):
+            raise SettingError(str(at), "plain http is for this machine only: nothing proves who answers; use https")
+        return at
+
+    def _redirected(self, reply: Reply, location: str) -> Url:
+        try:
+            there = reply.url.join(location)
+        except ValueError as exc:
+            raise ServerError(str(reply.url), reply.status, f"it redirects to no proper URL: {exc}") from exc
+        if there.scheme == "http" and (reply.url.scheme == "https" or not self.may_beplain(there)):
+            raise ServerError(str(reply.url), reply.status, f"it redirects to plain http, {there.origin}")
+        return there
+
+    def _once(self, method: str, url: str | Url, headers: Mapping[str, str], body: bytes | None, limit: int) -> Reply:
+        at = self._parse(url)
+        reply = self._exchange(method, at, headers, body, limit, self._deadline(), fresh=True)
+        if 300 <= reply.status < 400:
+            problem = f"it redirects to {plain(reply.headers.get('location', 'nowhere'), 100)}"
+            raise ServerError(str(at), reply.status, problem, "set the address it redirects to, if that is right")
+        return reply
+
+    def _get_patiently(self, at: Url, headers: Mapping[str, str], limit: int, deadline: Deadline) -> Reply:
+        reply = self._exchange("GET", at, headers, None, limit, deadline)
+        wait = _retry_after(reply) if reply.status in {429, 503} else None
+        if wait is None or wait > _PATIENCE or time.monotonic() + wait > deadline.until:
+            return reply
+        self._sleep(wait)
+        return self._exchange("GET", at, headers, None, limit, deadline)
+
+    def _exchange(
+        self,
+        method: str,
+        at: Url,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        limit: int,
+        deadline: Deadline,
+        *,
+        fresh: bool = False,
+    ) -> Reply:
+        """Exchange one request for one answer; a GET that meets a dead end has a second try."""
+        from http.client import HTTPException
+
+        proxy = proxy_for(at, self._env)
+        relayed = proxy is not None and at.scheme == "http"
+        sent = {"Accept": "*/*", **headers, "Accept-Encoding": "identity", "User-Agent": f"trustreg/{__version__}"}
+        if relayed and proxy and proxy.authorization:
+            sent["Proxy-Authorization"] = proxy.authorization
+        target = f"{at.origin}{at.target}" if relayed else at.target
+        avoid: tuple[Any, ...] = ()
+        for last in (method != "GET", True):
+            connection = self._borrow(at, proxy, avoid, fresh=fresh)
+            started, said = time.monotonic(), "no answer"
+            try:
+                answer = connection.exchange(
+                    method, target, sent, body, what=str(at), limit=limit, error_limit=_ERROR_LIMIT, deadline=deadline
+                )
+                said = f"{answer.status}, {len(answer.body)} bytes"
+                break
+            except (OSError, HTTPException) as error:
+                if last or not _is_dead_end(error):
+                    self._fail(error, at, proxy, deadline)
+                fresh, avoid = True, (connection.address,)
+            except TooLargeError:
+                said = f"more than {limit} bytes"
+                raise
+            finally:
+                if self.trace:
+                    self.trace(f"{method} {at}: {said}, {(time.monotonic() - started) * 1000:.0f} ms")
+        self._give_back(at, connection, answer)
+        return Reply(at, answer.status, answer.headers, _unpacked(answer, limit, at))
+
+    def _deadline(self) -> Deadline:
+        from trustreg.io.connection import Deadline
+
+        return Deadline(time.monotonic() + self._timeouts.total, self._timeouts.connect, self._timeouts.read)
+
+    def _borrow(self, at: Url, proxy: Proxy | None, avoid: tuple[Any, ...], *, fresh: bool) -> Connection:
+        from trustreg.io.connection import Connection
+
+        while not fresh:
+            with self._lock:
+                connections = self._idle.get(at.origin)
+                connection = connections.pop() if connections else None
+            if connection is None:
+                break
+            if connection.usable():
+                return connection
+            connection.close()
+        context = self._tls.context(at.host, at.port) if at.scheme == "https" else None
+        return Connection(at.host, at.port, context, proxy, avoid)
+
+    def _give_back(self, at: Url, connection: Connection, answer: Answer) -> None:
+        if answer.reusable:
+            with self._lock:
+                kept = self._idle.setdefault(at.origin, [])
+                if len(kept) < _KEPT:
+                    kept.append(connection)
+                    return
+        connection.close()
+
+    def _fail(self, error: Exception, at: Url, proxy: Proxy | None, deadline: Deadline) -> NoReturn:
+        """Raise what *error* means."""
+        import ssl
+
+        from trustreg.io.connection import ProxyRefusedError
+
+        match error:
+            case ProxyRefusedError() if proxy:
+                hint = "check the proxy settings: https_proxy and no_proxy"
+                raise ServerError(f"the proxy {proxy.host}", error.status, f"no way to {at.origin}", hint) from error
+            case ssl.SSLCertVerificationError():
+                raise self._certificate_error(error, at, proxy, deadline) from error
+            case ssl.SSLError() if not isinstance(error, ssl.SSLEOFError):
+                raise _handshake_error(error, at) from error
+        problem = _network_problem(error, deadline)
+        if problem is None:
+            raise ServerError(at.origin, 0, plain(f"{type(error).__name__} {error}", 100).strip()) from error
+        via = f" (through the proxy {proxy.host}:{proxy.port})" if proxy else ""
+        raise OfflineError(at.origin, problem + via) from error
+
+    def _certificate_error(
+        self, error: ssl.SSLCertVerificationError, at: Url, proxy: Proxy | None, deadline: Deadline
+    ) -> TlsError:
+        problem, hint = f"its certificate is refused ({error.verify_message})", None
+        match error.verify_code:
+            case 9 | 10:  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
+                state = "has expired" if error.verify_code == 10 else "is not valid yet"
+                problem, hint = (
+                    f"its certificate {state}",
+                    "if this machine's clock is right, it needs a new certificate",
+                )
+            case 2 | 18 | 19 | 20 | 21:  # no issuer that we know; self-signed
+                problem = f"its certificate is signed by an unknown authority ({error.verify_message})"
+                place = self._tls.ca_file(at.host, at.port)
+                hint = f"if that is the right server, put the certificate of its CA into {place}"
+            case 62 | 64:  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
+                names = self._certified_names(at, proxy, deadline)
+                if names:
+                    problem, hint = f"its certificate is for {', '.join(names)}", "use a name that the certificate has"
+                elif names is not None:
+                    problem = "its certificate has no subjectAltName; a common name (CN) alone is not accepted"
+                    hint = f"it needs a certificate with the subjectAltName {at.host}"
+        return TlsError(at.origin, problem, hint)
+
+    def _certified_names(self, at: Url, proxy: Proxy | None, deadline: Deadline) -> list[str] | None:
+        """Look again which names the certificate has; nothing is asked of the server."""
+        from trustreg.io.connection import Connection
+
+        again = Connection(at.host, at.port, None, proxy)
+        try:
+            return [plain(name, 80) for name in again.names(self._tls.ignoring_names(at.host, at.port), deadline)[:8]]
+        except (OSError, ValueError):
+            return None
+        finally:
+            again.close()
+
+
+def refusal(reply: Reply, hint: str | None = None) -> UnavailableError:
+    """Return the error that an answer is which was not asked for, with what the server says about it."""
+    said = "; ".join(f"{error.code}: {error.message}".strip(": ") for error in api_errors(reply)[:4])
+    problem = said or _phrase(reply)
+    where = str(reply.url)
+    if reply.status in {401, 403}:
+        return UnauthorizedError(where, reply.status, problem, hint or clock_hint(reply))
+    if reply.status == 400 and b"HTTP request to an HTTPS server" in reply.body[:512]:
+        hint = "this port speaks https: say so in the address"
+    return ServerError(where, reply.status, problem, hint or _HINTS.get(reply.status))
+
+
+def api_errors(reply: Reply) -> list[ApiError]:
+    """Read ``{"errors": [{"code", "message", "detail"}]}``; empty where the body is something else."""
+    import orjson
+
+    try:
+        entries = orjson.loads(reply.body)["errors"]
+        return [
+            ApiError(plain(entry["code"], 80), plain(entry.get("message") or "", 200), entry.get("detail"))
+            for entry in entries
+        ]
+    except (ValueError, TypeError, LookupError, AttributeError):
+        return []
+
+
+def clock_hint(reply: Reply) -> str | None:
+    """Say how far apart the clocks are, if that is far enough to invalidate tokens."""
+    from datetime import UTC, datetime
+    from email.utils import parsedate_to_datetime
+
+    try:
+        theirs = parsedate_to_datetime(reply.headers["date"])
+        apart = (datetime.now(UTC) - theirs).total_seconds()
+    except (KeyError, ValueError, TypeError):
+        return None
+    if abs(apart) < 60:
+        return None
+    return (
+        f"this machine's clock is {abs(apart):.0f} s {'ahead of' if apart > 0 else 'behind'} the server's: correct it"
+    )
+
+
+def plain(text: object, longest: int = 200) -> str:
+    """Return *text* from elsewhere so that it can be shown: on one line, nothing a terminal obeys, not too long."""
+    shown = "".join(char if char.isprintable() else " " for char in str(text)[: longest + 1])
+    return shown if len(shown) <= longest else f"{shown[:longest]}…"
+
+
+def _is_dead_end(error: Exception) -> bool:
+    import ssl
+
+    return isinstance(error, ConnectionError | ssl.SSLEOFError)
+
+
+def _network_problem(error: Exception, deadline: Deadline) -> str | None:
+    """Say why there was no answer; ``None`` where there was one, and it was not HTTP."""
+    import http.client
+    import socket
+    import ssl
+
+    from trustreg.io.connection import OverdueError
+
+    said = (getattr(error, "strerror", None) or str(error)).lower()
+    sentences: tuple[tuple[type[Exception] | UnionType, str], ...] = (
+        (
+            ssl.SSLEOFError | ConnectionResetError | BrokenPipeError | ConnectionAbortedError,
+            "the connection was closed before there was an answer",
+        ),
+        (socket.gaierror, f"its name does not resolve ({said})"),
+        (OverdueError, "the answer was not complete in time"),
+        (TimeoutError, f"no answer within {deadline.wait:g} seconds"),
+        (http.client.IncompleteRead, "the answer was cut short"),
+        (OSError, said),
+    )
+    return next((sentence for kind, sentence in sentences if isinstance(error, kind)), None)
+
+
+def _handshake_error(error: ssl.SSLError, at: Url) -> TlsError:
+    reason = error.reason or str(error)
+    if reason in {"WRONG_VERSION_NUMBER", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"}:
+        return PlainServerError(at.origin, "this port does not speak TLS", "check the port, and whether it is http")
+    problem = reason.lower().replace("_", " ")
+    hint = None
+    if "ALERT_PROTOCOL_VERSION" in reason or "UNSUPPORTED_PROTOCOL" in reason:
+        hint = "the server has to speak TLS 1.2 or newer"
+    elif "ALERT" in reason:
+        hint = "the server may want a client certificate: X.cert and X.key beside its ca.crt, or in the configuration"
+    return TlsError(at.origin, problem, hint)
+
+
+def _unpacked(answer: Answer, limit: int, at: Url) -> bytes:
+    packing = answer.headers.get("content-encoding", "identity").strip().lower()
+    if packing in {"identity", ""}:
+        return answer.body
+    import zlib
+
+    good = 200 <= answer.status < 300
+    if packing not in {"gzip", "x-gzip"}:
+        if not good:
+            return b""
+        raise ServerError(str(at), answer.status, f"it is packed as {plain(packing, 20)}, which was not asked for")
+    unpacker = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+    try:
+        body = unpacker.decompress(answer.body, (limit if good else _ERROR_LIMIT) + 1)
+    except zlib.error as exc:
+        if not good:
+            return b""
+        raise ServerError(str(at), answer.status, "it is not packed as it says") from exc
+    if good and len(body) > limit:
+        raise TooLargeError(str(at), limit)
+    if good and not unpacker.eof:
+        raise OfflineError(at.origin, "the answer was cut short")
+    return body
+
+
+def _retry_after(reply: Reply) -> float | None:
+    from datetime import UTC, datetime
+    from email.utils import parsedate_to_datetime
+
+    said = reply.headers.get("retry-after", "").strip()
+    if said.isascii() and said.isdigit():
+        return float(said[:9])
+    try:
+        return max(0.0, (parsedate_to_datetime(said) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError):
+        return None
+
+
+def _phrase(reply: Reply) -> str:
+    from http import HTTPStatus
+
+    if reply.media_type == "text/plain" and reply.body.strip():
+        return plain(reply.body.decode(errors="replace").strip())
+    try:
+        return HTTPStatus(reply.status).phrase.lower()
+    except ValueError:
+        return "a status without a meaning"
+
+
+_SECRETS = re.compile(r"(?<=//)[^/@]*(?=@)|(?<=\?).*")
+_REDIRECTS = 5
+_PATIENCE = 10.0  # seconds; a command has somebody waiting for it
+_KEPT = 8  # idle connections to one server; as many images are checked at once
+_ERROR_LIMIT = 65_536  # what explains an error is text for people
+_HINTS = {
+    407: "check the proxy settings: http_proxy and no_proxy",
+    413: "a proxy in front of the server limits the size of uploads; raise its limit (nginx: client_max_body_size)",
+    429: "the server limits how often it may be asked; wait, or log in if you have not",
+    502: "a proxy answers, the server behind it does not",
+    503: "the server is overloaded or being maintained; try again later",
+    504: "a proxy answers, the server behind it does not",
+}

@@ -243,7 +243,7 @@ def _delegation(item: Members, delegator: str, keys: Mapping[str, Key]) -> Deleg
 
 def _snapshot(signed: Members) -> Snapshot:
     common = _common(signed, "meta")
-    meta = {name: _file(item, "sha256") for name, item in signed.members("meta").each()}
+    meta = {name: read_file(item, "sha256") for name, item in signed.members("meta").each()}
     for name in (ROOT, TARGETS):
         if name not in meta:
             signed.fail(f"meta.{name}", "it is missing")
@@ -251,11 +251,11 @@ def _snapshot(signed: Members) -> Snapshot:
 
 
 def _timestamp(signed: Members) -> Timestamp:
-    return Timestamp(snapshot=_file(signed.members("meta").members(SNAPSHOT), "sha256"), **_common(signed, "meta"))
+    return Timestamp(snapshot=read_file(signed.members("meta").members(SNAPSHOT), "sha256"), **_common(signed, "meta"))
 
 
-def _file(item: Members, *strong: str) -> FileMeta:
-    """Read a listed file, which has to have at least one of the digests *strong*."""
+def read_file(item: Members, *strong: str) -> FileMeta:
+    """Read a listed file, which has to have at least one of the digests *strong*; also from a staged change."""
     item.only(("custom", "hashes", "length"))
     hashes = item.members("hashes")
     digests = {name: hashes.base64(name) for name in hashes.value}
@@ -291,7 +291,7 @@ class Listing(Mapping[str, FileMeta]):
 
     def __getitem__(self, name: str) -> FileMeta:
         entries = self._entries
-        return _file(Members(entries.role, f"{entries.path}.{name}", entries.value[name]), "sha256", "sha512")
+        return read_file(Members(entries.role, f"{entries.path}.{name}", entries.value[name]), "sha256", "sha512")
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._entries.value)
@@ -323,7 +323,7 @@ def _spell(signed: Signed) -> dict[str, Any]:
     if isinstance(signed, Snapshot):
         return {"_type": "Snapshot", "meta": _spell_files(signed.meta), **common}
     if isinstance(signed, Timestamp):
-        return {"_type": "Timestamp", "meta": {SNAPSHOT: _spell_file(signed.snapshot)}, **common}
+        return {"_type": "Timestamp", "meta": {SNAPSHOT: spell_file(signed.snapshot)}, **common}
     raise TypeError(type(signed))
 
 
@@ -339,10 +339,11 @@ def _spell_delegation(delegation: Delegation) -> dict[str, Any]:
 def _spell_files(files: Mapping[str, FileMeta]) -> dict[str, Any]:
     if isinstance(files, Listing):
         return files.spelled
-    return {name: _spell_file(meta) for name, meta in files.items()}
+    return {name: spell_file(meta) for name, meta in files.items()}
 
 
-def _spell_file(meta: FileMeta) -> dict[str, Any]:
+def spell_file(meta: FileMeta) -> dict[str, Any]:
+    """Return *meta* as metadata, and a staged change, lists it."""
     hashes = {name: _base64(digest) for name, digest in meta.hashes.items()}
     spelled = {"hashes": hashes, "length": meta.length or 0}
     return spelled if meta.custom is None else {**spelled, "custom": meta.custom}
@@ -415,7 +416,7 @@ def _mirror_meta(signed: Members) -> None:
 
 def _mirror_file(item: Members, optional: tuple[str, ...] = ()) -> None:
     _same(item, ("hashes", "length"), optional)
-    _file(item, "sha256", "sha512")
+    read_file(item, "sha256", "sha512")
     if "custom" in item.value:
         if item.value["custom"] is None:
             item.fail("custom", "Go drops a null")

@@ -6,10 +6,9 @@ Everything here fails with one :class:`trustreg.errors.FileError` that names the
 import errno
 import fcntl
 import os
-import secrets
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -62,22 +61,30 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o600) -> None:
     Raises:
         FileError: It could not be done; what was there before still is.
     """
-    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    write_all({path: data}, mode)
+
+
+def write_all(files: Mapping[Path, bytes], mode: int = 0o600) -> None:
+    """Do as :func:`write_atomically` for several files: none is replaced before all of them are on the disk.
+
+    A crash between two of the renames leaves some replaced, in the order given, and the others as they were.
+    """
+    written: dict[Path, Path] = {}
     try:
-        with os.fdopen(os.open(temporary, flags, mode), "wb") as file:
-            try:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-                temporary.replace(path)
-            except BaseException:
-                with suppress(OSError):
-                    temporary.unlink()
-                raise
-        _sync_folder(path.parent)
+        for path, data in files.items():
+            at = path
+            written[path] = _write_aside(path, data, mode)
+        for at, temporary in list(written.items()):
+            temporary.replace(at)
+            del written[at]
+        for at in {path.parent for path in files}:
+            _sync_folder(at)
     except (OSError, ValueError) as exc:
-        raise file_error(path, exc) from exc
+        raise file_error(at, exc) from exc
+    finally:
+        for temporary in written.values():
+            with suppress(OSError):
+                temporary.unlink()
 
 
 def remove_file(path: Path) -> None:
@@ -138,6 +145,22 @@ def file_error(path: Path | str, exc: OSError | ValueError) -> FileError:
         return FileError(repr(str(path)), "this cannot be the name of a file")
     said = exc.strerror or str(exc)
     return FileError(str(path), _SENTENCES.get(exc.errno or 0, said[:1].lower() + said[1:]))
+
+
+def _write_aside(path: Path, data: bytes, mode: int) -> Path:
+    """Write a temporary file beside *path* and sync it; leave nothing behind if that fails."""
+    temporary = path.with_name(f".{os.urandom(8).hex()}.tmp")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with os.fdopen(os.open(temporary, flags, mode), "wb") as file:
+        try:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink()
+            raise
+    return temporary
 
 
 def _require_readable(path: Path, mode: int, *, pipes: bool) -> None:

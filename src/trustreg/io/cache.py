@@ -1,0 +1,113 @@
+"""What is remembered of a collection between runs.
+
+Files lie where Notary's clients keep theirs, ``tuf/<GUN>/metadata``, and are input like any other: nothing vouches
+for them. The memory, what may never be rolled back, lies apart in ``trusted/``: losing the files costs requests,
+not safety.
+"""
+
+import re
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from trustreg.errors import FileError
+from trustreg.io.files import locked, private_dir, read_if_present, write_all
+from trustreg.names import Gun, is_role
+from trustreg.verify.requests import Floor, Keep, Memory
+
+
+class FileCache:
+    """The cache of one collection below *trust_dir*; several processes and threads may share it."""
+
+    def __init__(self, trust_dir: Path, gun: Gun) -> None:
+        self._gun = gun
+        self._files = trust_dir / "tuf" / str(gun) / "metadata"
+        self._memory = trust_dir / "trusted" / f"{_file_name(gun)}.json"
+
+    def memory(self) -> Memory:
+        """Return what is remembered.
+
+        Raises:
+            FileError: It is there and cannot be read. It is never taken for nothing remembered.
+        """
+        raw = read_if_present(self._memory, _MOST)
+        if raw is None:
+            return Memory()
+        try:
+            return _read(orjson.loads(raw), str(self._gun))
+        except (ValueError, KeyError, TypeError, AttributeError) as exc:
+            raise FileError(
+                str(self._memory),
+                "this is not what trustreg remembers of a collection",
+                "restore it from a backup; without it older metadata cannot be told from current",
+            ) from exc
+
+    def recall(self, role: str) -> bytes | None:
+        """Return the bytes kept for *role*."""
+        return read_if_present(self._path(role), _MOST)
+
+    def keep(self, keep: Keep) -> None:
+        """Store files and memory together; what another process has raised meanwhile stays raised."""
+        private_dir(self._memory.parent)
+        with locked(self._memory.with_suffix(".lock")):
+            there = self.memory()
+            rising = {
+                role: floor
+                for role, floor in keep.memory.floors.items()
+                if role not in there.floors or _follows(floor, there.floors[role])
+            }
+            files = {
+                self._path(role): raw
+                for role, raw in keep.files.items()
+                if role in rising and (rising[role] != there.floors.get(role) or not self._path(role).exists())
+            }
+            for path in files:
+                path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            seen = [moment for moment in (keep.memory.refreshed, there.refreshed) if moment]
+            memory = Memory({**there.floors, **rising}, max(seen, default=None))
+            files[self._memory] = _spell(str(self._gun), memory)
+            write_all(files)
+
+    def _path(self, role: str) -> Path:
+        if not is_role(role):
+            raise ValueError(role)
+        return self._files / f"{role}.json"
+
+
+def _follows(new: Floor, old: Floor) -> bool:
+    """Say whether *new* may replace *old*: it is later, or other keys have the say by now."""
+    return new.version >= old.version or not set(new.keys) & set(old.keys)
+
+
+def _file_name(gun: Gun) -> str:
+    """Return one safe file name for *gun*, readable, and different for different names."""
+    plain = re.sub(r"[^A-Za-z0-9._-]", lambda found: "".join(f"%{byte:02x}" for byte in found[0].encode()), str(gun))
+    if len(plain) <= 200:
+        return plain
+    import hashlib
+
+    return f"{plain[:120]}%{hashlib.sha256(str(gun).encode()).hexdigest()}"
+
+
+def _read(document: dict[str, Any], gun: str) -> Memory:
+    if document["gun"] != gun:
+        raise ValueError(document["gun"])
+    floors = {
+        str(role): Floor(int(floor["version"]), str(floor["sha256"]), tuple(map(str, floor["keys"])))
+        for role, floor in document["floors"].items()
+    }
+    return Memory(floors, datetime.fromisoformat(document["refreshed"]) if document["refreshed"] else None)
+
+
+def _spell(gun: str, memory: Memory) -> bytes:
+    floors = {
+        role: {"version": floor.version, "sha256": floor.sha256, "keys": list(floor.keys)}
+        for role, floor in memory.floors.items()
+    }
+    refreshed = memory.refreshed.isoformat() if memory.refreshed else None
+    return orjson.dumps({"gun": gun, "refreshed": refreshed, "floors": floors}, option=orjson.OPT_INDENT_2)
+
+
+_MOST = 64 << 20  # bytes; the largest file that the workflow reads

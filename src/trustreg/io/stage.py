@@ -1,0 +1,106 @@
+"""Changes that wait to be published, in the files that Notary's clients stage theirs in.
+
+``tuf/<GUN>/changelist/<nanoseconds>_<uuid>.change``. Source: notary ``client/changelist/file_changelist.go``.
+"""
+
+import binascii
+import os
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from trustreg.dialects import canonical
+from trustreg.dialects.notary1 import read_file, spell_file
+from trustreg.dialects.reading import Members
+from trustreg.errors import FileError, FormatError
+from trustreg.io.files import file_error, private_dir, read_bounded, remove_file, write_atomically
+from trustreg.names import TARGETS, Gun, is_delegation
+from trustreg.sign.changes import AddTarget, Change, RemoveTarget, Witness
+
+
+class FileStage:
+    """The staged changes of one collection below *trust_dir*."""
+
+    def __init__(self, trust_dir: Path, gun: Gun) -> None:
+        self._folder = trust_dir / "tuf" / str(gun) / "changelist"
+
+    def changes(self) -> tuple[tuple[str, Change], ...]:
+        """Return the staged changes, the oldest first, each with its file name.
+
+        Raises:
+            FileError: A file holds no change that trustreg can apply. Nothing is skipped: a publisher who staged
+                something expects all of it.
+        """
+        try:
+            names = sorted(entry.name for entry in self._folder.iterdir() if entry.suffix == ".change")
+        except FileNotFoundError:
+            return ()
+        except OSError as exc:
+            raise file_error(self._folder, exc) from exc
+        if len(names) > _MOST_CHANGES:
+            raise FileError(str(self._folder), f"more than {_MOST_CHANGES} changes are staged")
+        return tuple((name, self._read(self._folder / name)) for name in names)
+
+    def add(self, change: Change) -> None:
+        """Stage *change* after all others."""
+        for folder in (self._folder.parent, self._folder):
+            private_dir(folder)
+        random = bytearray(os.urandom(16))
+        random[6], random[8] = random[6] & 0x0F | 0x40, random[8] & 0x3F | 0x80  # a version 4 UUID
+        digits = random.hex()
+        uuid = "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+        write_atomically(self._folder / f"{time.time_ns():020d}_{uuid}.change", _spell(change))
+
+    def clear(self, names: Iterable[str]) -> None:
+        """Forget the changes in the files *names*."""
+        for name in names:
+            remove_file(self._folder / name)
+
+    def _read(self, path: Path) -> Change:
+        raw = read_bounded(path, _LARGEST)
+        try:
+            return _change(Members("staged", "", canonical.parse_strictly(raw)))
+        except (FormatError, ValueError) as exc:
+            problem = exc.problem if isinstance(exc, FormatError) else str(exc)
+            where = f"{exc.path}: " if isinstance(exc, FormatError) and exc.path else ""
+            raise FileError(str(path), f"this is no change that can be published: {where}{problem}") from exc
+
+
+def _change(item: Members) -> Change:
+    role, action, kind = item.text("role"), item.text("action"), item.text("type")
+    if role != TARGETS and not is_delegation(role):
+        item.fail("role", f"{role[:80]!r} has no targets to change")
+    if kind == "witness":
+        return Witness(role=role)
+    if kind != "target":
+        item.fail("type", f"{kind[:40]!r} was staged by another tool; publish it with that one")
+    name = item.text("path")
+    if action == "delete":
+        return RemoveTarget(role=role, name=name)
+    if action not in {"create", "update"}:
+        item.fail("action", f"{action[:40]!r} is none that a target can undergo")
+    content = Members("staged", "data", canonical.parse_strictly(item.base64("data")))
+    return AddTarget(role=role, name=name, meta=read_file(content, "sha256", "sha512"))
+
+
+def _spell(change: Change) -> bytes:
+    action, kind, path, data = "create", "target", "", None
+    if isinstance(change, AddTarget):
+        path, data = change.name, _base64(canonical.encode(spell_file(change.meta)))
+    elif isinstance(change, RemoveTarget):
+        action, path = "delete", change.name
+    else:
+        action, kind = "update", "witness"
+    spelled: dict[str, Any] = {"action": action, "role": change.role, "type": kind, "path": path, "data": data}
+    return orjson.dumps(spelled)
+
+
+def _base64(data: bytes) -> str:
+    return binascii.b2a_base64(data, newline=False).decode("ascii")
+
+
+_LARGEST = 1 << 20  # bytes of one change
+_MOST_CHANGES = 100_000

@@ -13,8 +13,7 @@ import http.client
 import io
 import socket
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from trustreg.errors import TooLargeError
 
@@ -43,8 +42,7 @@ class TruncatedError(OSError):
     """The connection ended before the body did."""
 
 
-@dataclass(frozen=True, slots=True)
-class Deadline:
+class Deadline(NamedTuple):
     """When an exchange has to be over, and how long each step of it may take; seconds."""
 
     until: float
@@ -59,8 +57,7 @@ class Deadline:
         return min(rest, step)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What came back. ``reusable``: the connection can serve another exchange."""
 
     status: int

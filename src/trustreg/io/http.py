@@ -21,9 +21,8 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass, field
 from threading import Lock
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Self
 
 from trustreg._version import __version__
 from trustreg.errors import (
@@ -47,8 +46,7 @@ if TYPE_CHECKING:
     from trustreg.io.tls import Tls
 
 
-@dataclass(frozen=True, slots=True)
-class Timeouts:
+class Timeouts(NamedTuple):
     """Seconds: to connect, to wait for the next bytes, and for a request with all its redirects and retries."""
 
     connect: float = 10.0
@@ -56,14 +54,13 @@ class Timeouts:
     total: float = 120.0
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """An answer: where it came from in the end, its headers by lower-case name, repeated ones joined by commas."""
 
     url: Url
     status: int
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
+    headers: Mapping[str, str]
+    body: bytes
 
     @property
     def media_type(self) -> str:
@@ -71,8 +68,7 @@ class Reply:
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-@dataclass(frozen=True, slots=True)
-class ApiError:
+class ApiError(NamedTuple):
     """One entry of the error body that registries and notary servers share."""
 
     code: str
@@ -80,7 +76,6 @@ class ApiError:
     detail: Any = None
 
 
-@dataclass(eq=False)
 class PlainServerError(TlsError):
     """The port does not speak TLS at all."""
 

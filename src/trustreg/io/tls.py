@@ -16,10 +16,9 @@ Sources: docker/docker ``registry.ReadCertsDirectory``; containers/image ``docke
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from trustreg.errors import SettingError
 
@@ -28,8 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TlsFiles:
+class TlsFiles(NamedTuple):
     """What somebody set for one server: PEM files by path. ``ca`` alone is then trusted, not the system's roots."""
 
     ca: str | None = None

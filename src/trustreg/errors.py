@@ -333,7 +333,7 @@ class TlsError(UnavailableError):
 
 @dataclass(eq=False)
 class ServerError(UnavailableError):
-    """Somebody answered, and not with what was asked for; ``status`` is the HTTP status."""
+    """Somebody answered, and not with what was asked for; ``status`` is the HTTP status, 0 if it was not HTTP."""
 
     code = "server"
     where: str
@@ -342,7 +342,7 @@ class ServerError(UnavailableError):
     hint: str | None = None
 
     def __str__(self) -> str:
-        return f"{self.where} answered {self.status}: {self.problem}"
+        return f"{self.where} answered {self.status or 'something that is not HTTP'}: {self.problem}"
 
     @property
     def remedy(self) -> str | None:
@@ -367,6 +367,18 @@ class UnauthorizedError(UnavailableError):
     def remedy(self) -> str | None:
         """What a person can do about it."""
         return self.hint or "check the credentials (docker login), and the clocks of both machines"
+
+
+@dataclass(eq=False)
+class HelperError(UnavailableError):
+    """A credential helper failed or did not answer; ``helper`` is the program."""
+
+    code = "helper"
+    helper: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"the credential helper {self.helper} failed: {self.problem}"
 
 
 @dataclass(eq=False)

@@ -104,10 +104,8 @@ def read_key_file(raw: bytes, source: str) -> tuple[SealedKey, ...]:
     except _UnusableError as exc:
         raise KeyFileError(source, str(exc)) from exc
     if not keys:
-        others = " and ".join(sorted({block.label for block in blocks}))
-        raise KeyFileError(
-            source, f"it holds {others}, but no private key" if others else "it holds no PEM private key"
-        )
+        others = " and ".join(sorted({f"a {block.label}" for block in blocks})) or "no PEM block"
+        raise KeyFileError(source, f"it holds {others}, and no private key")
     return keys
 
 

@@ -1,1 +1,64 @@
-"""Content trust for container registries."""
+"""Content trust for container registries: sign tags, verify them, refuse what moved.
+
+>>> import trustreg
+>>> verifier = trustreg.Verifier()
+>>> verifier.verify("registry.example/app:1.0").pinned
+'registry.example/app@sha256:…'
+
+:class:`Verifier` and :class:`Publisher` read the same configuration as the command line does. What fails raises one of
+three families: :class:`UntrustedError` is a no, :class:`UnavailableError` a don't know, :class:`InputError` a question
+that cannot be answered as it stands.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from trustreg._version import __version__
+
+if TYPE_CHECKING:
+    from trustreg.client import Contents, Entry, RoleState, Trusted, Unknown, Untrusted, Verdict
+    from trustreg.errors import InputError, TrustregError, UnavailableError, UntrustedError
+    from trustreg.names import Digest, Gun, Reference
+    from trustreg.publisher import Published
+    from trustreg.wire import Publisher, Verifier
+
+__all__ = [
+    "Contents",
+    "Digest",
+    "Entry",
+    "Gun",
+    "InputError",
+    "Published",
+    "Publisher",
+    "Reference",
+    "RoleState",
+    "Trusted",
+    "TrustregError",
+    "UnavailableError",
+    "Unknown",
+    "Untrusted",
+    "UntrustedError",
+    "Verdict",
+    "Verifier",
+    "__version__",
+]
+
+_HOMES = {
+    "client": ("Contents", "Entry", "RoleState", "Trusted", "Unknown", "Untrusted", "Verdict"),
+    "errors": ("InputError", "TrustregError", "UnavailableError", "UntrustedError"),
+    "names": ("Digest", "Gun", "Reference"),
+    "publisher": ("Published",),
+    "wire": ("Publisher", "Verifier"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: ``import trustreg`` does no work."""
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f"trustreg.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

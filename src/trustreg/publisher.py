@@ -24,12 +24,13 @@ from trustreg.errors import (
     UnsignedError,
     UntrustedError,
 )
-from trustreg.metadata import FileMeta, Key, Role
+from trustreg.metadata import FileMeta, Key, Role, Root
 from trustreg.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, Gun, Reference
 from trustreg.ports import Cache, HeldKey, KeyStore, Registry, Stage, TrustServer
 from trustreg.sign.changes import AddTarget, Change, RemoveTarget
 from trustreg.sign.draft import Draft, Lifetimes, create
 from trustreg.sign.signer import Signer, describe
+from trustreg.verify.pinning import Pins
 from trustreg.verify.requests import Keep, Memory, Want
 from trustreg.verify.signatures import load, verify
 from trustreg.verify.workflow import Limits, Workflow
@@ -232,7 +233,11 @@ class Publisher:
     def _confirm(self, gun: Gun, now: datetime, site: Site, files: Mapping[str, bytes]) -> None:
         """Read the collection as a reader does, and find *files* in it, or later ones."""
         cache = _Just(site.cache, files)
-        workflow = Workflow(self._dialect, gun, now, pins=site.pins, where=site.server.where)
+        pins = site.pins
+        if ROOT in files:  # a first root is not to be taken on trust by the very one who signed it
+            first = self._dialect.decode(ROOT, files[ROOT]).signed
+            pins = Pins(keys=first.roles[ROOT].keyids if isinstance(first, Root) else ())
+        workflow = Workflow(self._dialect, gun, now, pins=pins, where=site.server.where)
         try:
             drive(workflow.refresh(), site.server, cache)
             for role in files:

@@ -1,0 +1,5 @@
+"""``python -m trustreg``."""
+
+from trustreg.cli.entry import main
+
+main()

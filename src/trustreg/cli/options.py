@@ -1,0 +1,113 @@
+"""Options that several commands share, and the types of their arguments."""
+
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import click
+
+from trustreg.errors import NameFormError
+from trustreg.names import Gun, Reference
+from trustreg.wire import Wiring
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class _Named(click.ParamType):
+    """An argument that one of our names is parsed from."""
+
+    def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
+        self.name, self._parse = name, parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the parsed *value*, or fail as a usage error."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._parse(value)
+        except NameFormError as exc:
+            self.fail(str(exc), param, ctx)
+
+
+def _gun(text: str) -> Gun:
+    """Read a GUN as people type a repository: ``team/app`` is ``docker.io/team/app``, and a tag is a mistake."""
+    try:
+        reference = Reference.parse(text)
+    except NameFormError:
+        return Gun(text)  # collections may be named more freely than repositories
+    if reference.digest or text.rpartition("/")[2].count(":"):
+        raise NameFormError(text, "GUN", "a collection is named without tag and digest")
+    return reference.gun
+
+
+IMAGE = _Named("image", Reference.parse)
+GUN = _Named("gun", _gun)
+
+as_format = click.option(
+    "--format", "as_", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to print it."
+)
+
+_SETTINGS = (
+    click.option("--config", "config", metavar="FILE", help="Read this configuration file and no other."),
+    click.option("--trust-dir", metavar="DIR", help="Keep keys and trusted metadata here."),
+    click.option("--server", metavar="URL", help="The trust server, instead of the configured one."),
+    click.option("--ca", metavar="FILE", help="Trust this CA (PEM) for the trust server and the registry."),
+    click.option("-v", "--verbose", is_flag=True, help="Print each request on standard error."),
+)
+_TRUST = (
+    click.option("--pin", multiple=True, metavar="KEYID", help="Accept only a root with this key. Repeatable."),
+    click.option("--no-first-use", "first_use", flag_value=False, default=None, help="Refuse a root never seen."),
+    click.option("--role", "roles", multiple=True, metavar="ROLE", help="Roles whose word counts, in order."),
+    click.option("--offline-grace", metavar="TIME", help="Without network, use trust data this old, as 12h or 3d."),
+)
+_SECRETS = (click.option("--passphrase-file", metavar="FILE", help="Read the passphrase of the keys from FILE."),)
+
+
+def settings(command: Callable[Concatenate[Wiring, P], R], *, options: tuple[Any, ...] = _SETTINGS) -> Callable[P, R]:
+    """Give *command* the options that find its way around, and hand it the wiring made of them."""
+    names = _names_of(options)
+
+    @wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        flags = {name: kwargs.pop(name) for name in names}
+        verbose = bool(flags.pop("verbose", False))
+        wiring = Wiring(
+            flags=flags,
+            env=os.environ,
+            clock=lambda: datetime.now(UTC),
+            trace=(lambda line: click.echo(line, err=True)) if verbose else None,
+        )
+        click.get_current_context().obj = wiring
+        return command(wiring, *args, **kwargs)
+
+    for option in reversed(options):
+        wrapped = option(wrapped)
+    return wrapped
+
+
+def reading(command: Callable[Concatenate[Wiring, P], R]) -> Callable[P, R]:
+    """Give *command* what it takes to read collections."""
+    return settings(command, options=_SETTINGS + _TRUST)
+
+
+def writing(command: Callable[Concatenate[Wiring, P], R]) -> Callable[P, R]:
+    """Give *command* what it takes to write collections."""
+    return settings(command, options=_SETTINGS + _TRUST[:2] + _SECRETS)
+
+
+def with_keys(command: Callable[Concatenate[Wiring, P], R]) -> Callable[P, R]:
+    """Give *command* what it takes to handle keys."""
+    return settings(command, options=_SETTINGS[:2] + _SECRETS)
+
+
+def _names_of(options: tuple[Any, ...]) -> tuple[str, ...]:
+    def probe() -> None:
+        """Carry the options, so that click names them."""
+
+    for option in options:
+        option(probe)
+    parameters: list[click.Parameter] = probe.__click_params__  # type: ignore[attr-defined]
+    return tuple(parameter.name for parameter in parameters if parameter.name)

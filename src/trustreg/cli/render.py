@@ -1,0 +1,242 @@
+"""How results look: to people, and to programs as ``--format json``. Results go to stdout, talk to stderr."""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+import click
+
+from trustreg.client import Contents, Entry, RoleState, Trusted, Unknown, Untrusted, Verdict
+from trustreg.errors import TrustregError
+from trustreg.publisher import Published
+from trustreg.sign.changes import AddTarget, Change, RemoveTarget
+
+
+def complain(error: TrustregError, lead: str = "trustreg") -> None:
+    """Say on stderr what went wrong, and what can be done about it."""
+    click.echo(f"{lead}: {error}", err=True)
+    if error.remedy:
+        click.echo(f"  remedy: {error.remedy}", err=True)
+
+
+def print_json(document: Any) -> None:
+    """Print *document* as JSON."""
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print aligned columns under *head*."""
+    lines = [list(head), *map(list, rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    for line in lines:
+        click.echo("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+
+
+@contextmanager
+def progress(what: str) -> Iterator[None]:
+    """Show on a terminal that *what* is going on, once it has taken longer than a second."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from threading import Timer
+
+    shown: list[Any] = []
+
+    def show() -> None:
+        from rich.console import Console
+
+        status = Console(stderr=True).status(what)
+        shown.append(status)
+        status.start()
+
+    timer = Timer(1.0, show)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        for status in shown:
+            status.stop()
+
+
+def print_verdict(verdict: Verdict) -> None:
+    """Print *verdict* for people: yes on stdout, beginning with the name to use; no and don't know on stderr."""
+    if isinstance(verdict, Untrusted):
+        complain(verdict.error, "trustreg: refused")
+    elif isinstance(verdict, Unknown):
+        complain(verdict.error, "trustreg: could not find out")
+    else:
+        caution(verdict)
+        keys = ", ".join(keyid[:12] for keyid in verdict.keyids)
+        said = f"tag {verdict.tag} signed by {verdict.role} (key {keys}), good until {moment(verdict.expires)}"
+        unasked = "" if verdict.compared or ":" not in verdict.image.rpartition("/")[2] else ", registry not asked"
+        click.echo(f"{verdict.pinned}  {said}{unasked}")
+
+
+def caution(verdict: Trusted | Contents) -> None:
+    """Say aloud what a yes rests on, where that is less than it could be."""
+    if verdict.first_use:
+        keys = verdict.root_keyids if isinstance(verdict, Trusted) else _root_of(verdict)
+        pins = " ".join(f"--pin {keyid}" for keyid in keys)
+        click.echo(
+            f"trustreg: {verdict.gun} was not known before: its root was trusted on first use. "
+            f"Compare it with what its publishers say, and pin it: {pins}",
+            err=True,
+        )
+    if verdict.stale_since:
+        since = moment(verdict.stale_since)
+        click.echo(f"trustreg: the trust server of {verdict.gun} cannot be reached; this is as of {since}", err=True)
+
+
+def spell_verdict(verdict: Verdict) -> dict[str, Any]:
+    """Return *verdict* as ``schemas/verify.schema.json`` has it."""
+    if isinstance(verdict, Untrusted | Unknown):
+        word = "untrusted" if isinstance(verdict, Untrusted) else "unknown"
+        return {"image": verdict.image, "verdict": word, "error": spell_error(verdict.error)}
+    return {
+        "image": verdict.image,
+        "verdict": "trusted",
+        "pinned": verdict.pinned,
+        "gun": str(verdict.gun),
+        "tag": verdict.tag,
+        "digest": str(verdict.digest),
+        "length": verdict.length,
+        "role": verdict.role,
+        "keyids": list(verdict.keyids),
+        "rootKeyids": list(verdict.root_keyids),
+        "expires": moment(verdict.expires),
+        "firstUse": verdict.first_use,
+        "registryCompared": verdict.compared,
+        "staleSince": moment(verdict.stale_since) if verdict.stale_since else None,
+    }
+
+
+def spell_error(error: TrustregError) -> dict[str, Any]:
+    """Return *error* with its facts."""
+    return {"code": error.code, "message": str(error), "remedy": error.remedy, "facts": error.facts()}
+
+
+def print_contents(contents: Contents) -> None:
+    """Print the tags of a collection as a table."""
+    caution(contents)
+    rows = (
+        (entry.tag, str(entry.digest), str(entry.length), entry.role + ("" if entry.counts else " (does not count)"))
+        for entry in contents.entries
+    )
+    table(("TAG", "DIGEST", "SIZE", "ROLE"), rows)
+    for role, error in contents.failed.items():
+        complain(error, f"trustreg: {role} is left out")
+
+
+def print_inspection(contents: Contents, tag: str | None) -> None:
+    """Print who may sign what in a collection, and who signed *tag*."""
+    caution(contents)
+    click.echo(f"collection  {contents.gun}")
+    click.echo(f"server      {contents.server}")
+    click.echo(f"good until  {moment(contents.expires)}")
+    click.echo()
+    table(("ROLE", "VERSION", "EXPIRES", "NEEDS", "KEYS (* signed)"), map(_role_row, contents.roles))
+    signed = [entry for entry in contents.entries if entry.tag == tag]
+    if signed:
+        click.echo()
+        table(
+            ("TAG", "DIGEST", "SIZE", "ROLE", "COUNTS"),
+            ((e.tag, str(e.digest), str(e.length), e.role, "yes" if e.counts else "no") for e in signed),
+        )
+    for role, error in contents.failed.items():
+        complain(error, f"trustreg: {role} is left out")
+
+
+def spell_contents(contents: Contents, tag: str | None = None) -> dict[str, Any]:
+    """Return *contents* as ``schemas/contents.schema.json`` has it; of *tag* only, where one is given."""
+    return {
+        "gun": str(contents.gun),
+        "server": contents.server,
+        "expires": moment(contents.expires),
+        "firstUse": contents.first_use,
+        "staleSince": moment(contents.stale_since) if contents.stale_since else None,
+        "roles": [_spell_role(role) for role in contents.roles],
+        "tags": [_spell_entry(entry) for entry in contents.entries if tag in {None, entry.tag}],
+        "failed": {role: spell_error(error) for role, error in contents.failed.items()},
+    }
+
+
+def print_published(published: Published) -> None:
+    """Say what was published."""
+    if not published.versions:
+        click.echo(f"{published.gun}: nothing to publish")
+        return
+    versions = ", ".join(f"{role} v{version}" for role, version in sorted(published.versions.items()))
+    click.echo(f"{published.gun}: published {versions}")
+
+
+def spell_published(published: Published) -> dict[str, Any]:
+    """Return *published* as ``schemas/published.schema.json`` has it."""
+    return {
+        "gun": str(published.gun),
+        "versions": dict(published.versions),
+        "changes": [spell_change(change) for change in published.changes],
+    }
+
+
+def spell_change(change: Change) -> dict[str, Any]:
+    """Return a staged change."""
+    if isinstance(change, AddTarget):
+        hashes = {name: digest.hex() for name, digest in change.meta.hashes.items()}
+        content = {"length": change.meta.length, "hashes": hashes}
+        return {"action": "add", "role": change.role, "tag": change.name, **content}
+    if isinstance(change, RemoveTarget):
+        return {"action": "remove", "role": change.role, "tag": change.name}
+    return {"action": "witness", "role": change.role}
+
+
+def say_change(change: Change, gun: object) -> str:
+    """Return a staged change as a line for people."""
+    if isinstance(change, AddTarget):
+        digest = change.meta.hashes.get("sha256", b"").hex()
+        return f"{gun}:{change.name} is sha256:{digest}, says {change.role}"
+    if isinstance(change, RemoveTarget):
+        return f"{gun}:{change.name} is no longer signed by {change.role}"
+    return f"{gun}: {change.role} is signed again"
+
+
+def moment(time: datetime) -> str:
+    """Return *time* as RFC 3339 has it, in whole seconds."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _role_row(role: RoleState) -> tuple[str, ...]:
+    keys = " ".join(keyid[:12] + ("*" if keyid in role.signed_by else "") for keyid in role.keyids)
+    needs = f"{role.threshold} of {len(role.keyids)}"
+    return role.name, str(role.version), moment(role.expires), needs, keys
+
+
+def _spell_role(role: RoleState) -> dict[str, Any]:
+    return {
+        "name": role.name,
+        "version": role.version,
+        "expires": moment(role.expires),
+        "threshold": role.threshold,
+        "keyids": list(role.keyids),
+        "signedBy": list(role.signed_by),
+        "prefixes": list(role.prefixes),
+    }
+
+
+def _spell_entry(entry: Entry) -> dict[str, Any]:
+    return {
+        "tag": entry.tag,
+        "digest": str(entry.digest),
+        "length": entry.length,
+        "role": entry.role,
+        "keyids": list(entry.keyids),
+        "counts": entry.counts,
+    }
+
+
+def _root_of(contents: Contents) -> tuple[str, ...]:
+    return next(role.signed_by for role in contents.roles if role.name == "root")

@@ -1,0 +1,44 @@
+"""``trustreg verify``."""
+
+import click
+
+from trustreg.cli.entry import EXIT_REFUSED, EXIT_UNKNOWN
+from trustreg.cli.options import IMAGE, as_format, reading
+from trustreg.cli.render import print_json, print_verdict, progress, spell_verdict
+from trustreg.client import Unknown, Untrusted
+from trustreg.names import Reference
+from trustreg.wire import Wiring
+
+
+@click.command()
+@click.argument("images", type=IMAGE, nargs=-1, required=True, metavar="IMAGE...")
+@click.option("--no-registry", is_flag=True, help="Only resolve the signed digest; do not ask the registry.")
+@as_format
+@reading
+@click.pass_context
+def verify(ctx: click.Context, wiring: Wiring, images: tuple[Reference, ...], as_: str, *, no_registry: bool) -> None:
+    """Say whether each IMAGE is what its publishers signed.
+
+    By tag, the digest that was signed has to be the one the registry serves for that tag now. By digest
+    (NAME@sha256:...), some tag has to be signed with that digest. Each line begins with the name to use from here
+    on, pinned to the digest.
+
+    \b
+    Exit codes: 0 all are, 1 some are refused, 3 for some it could not be found out.
+
+    \b
+    Examples:
+      trustreg verify registry.example/team/app:1.0
+      trustreg verify --format json registry.example/team/app@sha256:...
+      trustreg verify --no-registry registry.example/team/app:1.0
+    """
+    with progress(f"verifying {len(images)} image{'s' * (len(images) > 1)}"):
+        verdicts = wiring.judge_all(images, compare=not no_registry)
+    if as_ == "json":
+        print_json({"verdicts": [spell_verdict(verdict) for verdict in verdicts]})
+    else:
+        for verdict in verdicts:
+            print_verdict(verdict)
+    refused = any(isinstance(verdict, Untrusted) for verdict in verdicts)
+    unknown = any(isinstance(verdict, Unknown) for verdict in verdicts)
+    ctx.exit(EXIT_REFUSED if refused else EXIT_UNKNOWN if unknown else 0)

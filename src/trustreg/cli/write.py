@@ -1,0 +1,134 @@
+"""``trustreg init``, ``sign``, ``publish`` and ``remove``."""
+
+import click
+
+from trustreg.cli.options import GUN, IMAGE, as_format, writing
+from trustreg.cli.render import (
+    print_json,
+    print_published,
+    progress,
+    say_change,
+    spell_change,
+    spell_published,
+)
+from trustreg.names import Gun, Reference
+from trustreg.sign.changes import Change
+from trustreg.wire import Wiring
+
+_no_publish = click.option("--no-publish", is_flag=True, help="Only stage the change; `trustreg publish` sends it.")
+
+
+@click.command()
+@click.argument("gun", type=GUN)
+@click.option("--hold-snapshot-key", is_flag=True, help="Keep the snapshot key here, not on the server.")
+@click.option(
+    "--root-kind",
+    type=click.Choice(["ecdsa", "rsa"]),
+    default="ecdsa",
+    show_default=True,
+    help="Kind of a new root key.",
+)
+@click.option(
+    "--kind",
+    type=click.Choice(["ed25519", "ecdsa", "rsa"]),
+    default="ed25519",
+    show_default=True,
+    help="Kind of the other new keys.",
+)
+@as_format
+@writing
+def init(wiring: Wiring, gun: Gun, as_: str, root_kind: str, kind: str, *, hold_snapshot_key: bool) -> None:
+    """Begin the collection GUN: make its keys, sign its first root, and publish it.
+
+    A root key that is here already is used for this collection too.
+
+    \b
+    Example:
+      trustreg init registry.example/team/app
+    """
+    with progress(f"beginning {gun}"):
+        published = wiring.init(gun, root_kind=root_kind, kind=kind, hold_snapshot=hold_snapshot_key)
+    if as_ == "json":
+        print_json({"published": [spell_published(published)]})
+    else:
+        print_published(published)
+
+
+@click.command()
+@click.argument("images", type=IMAGE, nargs=-1, required=True, metavar="IMAGE...")
+@_no_publish
+@as_format
+@writing
+def sign(wiring: Wiring, images: tuple[Reference, ...], as_: str, *, no_publish: bool) -> None:
+    """Sign what the registry holds under the tag of each IMAGE now, and publish that.
+
+    \b
+    Examples:
+      trustreg sign registry.example/team/app:1.0
+      trustreg sign --no-publish registry.example/team/app:1.0 registry.example/team/app:latest
+    """
+    publisher, registry, now = wiring.publisher(), wiring.registry(), wiring.now()
+    with progress(f"signing {len(images)} image{'s' * (len(images) > 1)}"):
+        staged = [(image.gun, change) for image in images for change in publisher.sign(image, registry, now)]
+    _finish(wiring, staged, as_, no_publish=no_publish)
+
+
+@click.command()
+@click.argument("gun", type=GUN)
+@as_format
+@writing
+def publish(wiring: Wiring, gun: Gun, as_: str) -> None:
+    """Publish the staged changes of the collection GUN.
+
+    \b
+    Example:
+      trustreg publish registry.example/team/app
+    """
+    _finish(wiring, [], as_, no_publish=False, guns=(gun,))
+
+
+@click.command()
+@click.argument("images", type=IMAGE, nargs=-1, required=True, metavar="IMAGE...")
+@_no_publish
+@as_format
+@writing
+def remove(wiring: Wiring, images: tuple[Reference, ...], as_: str, *, no_publish: bool) -> None:
+    """Take the signature off the tag of each IMAGE, in every role that signed it.
+
+    The image itself stays in the registry.
+
+    \b
+    Example:
+      trustreg remove registry.example/team/app:1.0
+    """
+    publisher, now = wiring.publisher(), wiring.now()
+    with progress("looking for what signed it"):
+        staged = [(image.gun, change) for image in images for change in publisher.remove(image, now)]
+    _finish(wiring, staged, as_, no_publish=no_publish)
+
+
+def _finish(
+    wiring: Wiring,
+    staged: list[tuple[Gun, Change]] | list[tuple[Gun, Change]],
+    as_: str,
+    *,
+    no_publish: bool,
+    guns: tuple[Gun, ...] = (),
+) -> None:
+    """Publish what was staged, unless it is to wait, and say what was done."""
+    guns = guns or tuple(dict.fromkeys(gun for gun, _ in staged))
+    if no_publish:
+        if as_ == "json":
+            print_json({"staged": [{"gun": str(gun), **spell_change(change)} for gun, change in staged]})
+        for gun, change in staged if as_ == "text" else ():
+            click.echo(f"staged: {say_change(change, gun)}")
+        return
+    with progress("publishing"):
+        published = [wiring.publisher().publish(gun, wiring.now()) for gun in guns]
+    if as_ == "json":
+        print_json({"published": [spell_published(each) for each in published]})
+        return
+    for each in published:
+        for change in each.changes:
+            click.echo(say_change(change, each.gun))
+        print_published(each)

@@ -13,7 +13,9 @@ from trustreg.metadata import Envelope, FileMeta, Key, Signature, Signed
 class Dialect(Protocol):
     """A way to write trust metadata."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Name it, as vectors and messages do."""
 
     def decode(self, role: str, raw: bytes) -> Envelope[Signed]:
         """Read *raw* as metadata of *role*.

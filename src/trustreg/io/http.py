@@ -141,7 +141,7 @@ class Http:
         """Ask once to delete what *url* names; raises what :meth:`get` raises."""
         return self._once("DELETE", url, dict(headers or {}), None, limit)
 
-    def may_beplain(self, url: Url) -> bool:
+    def may_be_plain(self, url: Url) -> bool:
         """Say whether the host of *url* may be spoken to without TLS."""
         names = {url.host, f"{bracketed(url.host)}:{url.port}"}
         return url.loopback or not names.isdisjoint(self._insecure) or in_networks(url.host, self._insecure)
@@ -168,7 +168,7 @@ class Http:
             at = url if isinstance(url, Url) else Url.parse(url)
         except ValueError as exc:
             raise SettingError(_SECRETS.sub("…", str(url)), str(exc)) from exc
-        if at.scheme == "http" and not self.may_beplain(at):
+        if at.scheme == "http" and not self.may_be_plain(at):
             raise SettingError(str(at), "plain http is for this machine only: nothing proves who answers; use https")
         return at
 
@@ -177,7 +177,7 @@ class Http:
             there = reply.url.join(location)
         except ValueError as exc:
             raise ServerError(str(reply.url), reply.status, f"it redirects to no proper URL: {exc}") from exc
-        if there.scheme == "http" and (reply.url.scheme == "https" or not self.may_beplain(there)):
+        if there.scheme == "http" and (reply.url.scheme == "https" or not self.may_be_plain(there)):
             raise ServerError(str(reply.url), reply.status, f"it redirects to plain http, {there.origin}")
         return there
 
@@ -328,8 +328,7 @@ class Http:
 
 def refusal(reply: Reply, hint: str | None = None) -> UnavailableError:
     """Return the error that an answer is which was not asked for, with what the server says about it."""
-    said = "; ".join(f"{error.code}: {error.message}".strip(": ") for error in api_errors(reply)[:4])
-    problem = said or _phrase(reply)
+    problem = explanation(reply) or _phrase(reply)
     where = str(reply.url)
     if reply.status in {401, 403}:
         return UnauthorizedError(where, reply.status, problem, hint or clock_hint(reply))
@@ -350,6 +349,11 @@ def api_errors(reply: Reply) -> list[ApiError]:
         ]
     except (ValueError, TypeError, LookupError, AttributeError):
         return []
+
+
+def explanation(reply: Reply) -> str:
+    """Return what the server says is wrong, if it says so as registries and notary servers do."""
+    return "; ".join(f"{error.code}: {error.message}".strip(": ") for error in api_errors(reply)[:4])
 
 
 def clock_hint(reply: Reply) -> str | None:

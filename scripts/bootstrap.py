@@ -133,7 +133,7 @@ def apt_install(*choices: Sequence[str]) -> bool:
     if not _quietly([*apt, "update"]):
         return False
     known = [next(filter(_apt_knows, names), None) for names in choices]
-    packages = list(filter(None, known))
+    packages = sorted(set(filter(None, known)))
     say(f"apt-get install {' '.join(packages)}")
     return _quietly([*apt, "install", "--yes", "--no-install-recommends", *packages]) and None not in known
 
@@ -176,7 +176,7 @@ def _become_root() -> list[str] | None:
 
 
 def _apt_knows(package: str) -> bool:
-    return _quietly(["apt-cache", "show", package])
+    return subprocess.run(["apt-cache", "show", package], capture_output=True, check=False).returncode == 0
 
 
 def _quietly(argv: Sequence[str]) -> bool:
@@ -187,7 +187,7 @@ def _quietly(argv: Sequence[str]) -> bool:
 
 def _pip(python: Path, command: str, *args: Path | str) -> None:
     say(f"pip {command} {' '.join(str(arg) for arg in args)}")
-    _run([python, "-m", "pip", "--disable-pip-version-check", "--quiet", command, *args])
+    _run([python, "-m", "pip", "--disable-pip-version-check", "-qq", command, *args])
 
 
 def _run(argv: Sequence[Path | str]) -> None:

@@ -72,7 +72,7 @@ def look_at_the_code(python: Path) -> list[str]:
         "ruff check": [tools / "ruff", "check", "--quiet", "."],
         "ruff format": [tools / "ruff", "format", "--quiet", "--check", "--diff", "."],
         "mypy": [tools / "mypy"],
-        "import-linter": [tools / "lint-imports"],
+        "import-linter": [tools / "lint-imports", "--no-logo"],
     }
     failed = []
     for name, command in checks.items():

@@ -85,7 +85,7 @@ class DockerTrust:
         """Say what is signed of *image* (a repository, or one tag); None where Docker has no trust data for it."""
         result = self.run("inspect", image, check=False)
         found: list[dict[str, Any]] = json.loads(result.stdout or "[]")
-        if not found and result.said("no signatures or cannot access"):
+        if not found and result.said(" signatures or cannot access"):  # "no", "No" before 28
             return None
         if result.returncode or len(found) != 1:
             raise AssertionError(str(result))

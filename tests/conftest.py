@@ -40,7 +40,7 @@ def pytest_configure() -> None:
 def _nobodys_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep the developer's home, credentials, proxies and trust settings out of the whole run."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in os.environ:
+        for name in set(os.environ) - {"TRUSTREG_FULL"}:
             if name.startswith(_PERSONAL) or name.lower().endswith("_proxy"):
                 patch.delenv(name)
         _move_in(patch, tmp_path_factory.mktemp("session-home"))
@@ -76,7 +76,7 @@ def _move_in(patch: pytest.MonkeyPatch, place: Path) -> None:
 
 
 _DIRECTORIES: Mapping[str, str] = {
-    "HOME": ".",
+    "HOME": "",
     "XDG_CONFIG_HOME": ".config",
     "XDG_CACHE_HOME": ".cache",
     "XDG_DATA_HOME": ".local/share",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,7 +31,6 @@ from tests.peers.process import Peer, accepts, workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from scripts.images import Family
     from tests.peers import DockerTrust, RegistryPeer
@@ -297,6 +298,16 @@ def test_seeds_make_the_difference() -> None:
     assert image("seed").digest == "sha256:238231ee63e0db24504f91f7d48af3bf47f481b7154b0e0aba0804f54cc40c51"
     assert len({image(seed, family).digest for seed in ("a", "b") for family in (OCI, DOCKER)}) == 4
     assert len({part.digest for part in index("seed").images}) == 2
+
+
+def test_nobody_is_at_home(home: Path) -> None:
+    """
+    A test finds an empty home, Docker's directory inside it, and no setting of the developer's.
+    """
+    assert list(Path.home().iterdir()) == []
+    assert Path.home() == home
+    assert Path(os.environ["DOCKER_CONFIG"]).parent == home
+    assert not {name for name in os.environ if name.startswith(("NOTARY_", "DOCKER_CONTENT_", "REQUESTS_"))}
 
 
 def test_absent_peers_fail_on_ci_only(monkeypatch: pytest.MonkeyPatch) -> None:

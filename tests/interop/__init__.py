@@ -1,0 +1,1 @@
+"""trustreg beside the real peers, see ``tests.peers``."""

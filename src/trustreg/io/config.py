@@ -1,0 +1,254 @@
+"""Which trust server, pins and certificates go with which collection, and who says so.
+
+A flag wins over an environment variable, that over a configuration file, that over the default. In the files the most
+specific ``[[registry]]`` entry that has the key wins, then ``[defaults]``; where two are alike, the user's file stands
+above the machine's. Every value remembers where it was found. ``docs/reference/configuration.md`` lists the keys.
+
+All of it is checked when it is loaded, used or not, so that a misspelt pin is never merely ignored. Only the
+certificates that pins name are read later, for the collection that needs them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeVar
+
+from trustreg.errors import FileError, SettingError
+from trustreg.io.address import Url
+from trustreg.io.settings import DEFAULTS, EVERYWHERE, Layer, Setting, is_host, read_unspoilt, spelled, spoken, written
+from trustreg.names import RELEASES, TARGETS, Gun, Reference
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from trustreg.io.settings import Flag
+    from trustreg.verify.pinning import Pins
+
+N = TypeVar("N", Gun, Reference)
+
+
+class Site(NamedTuple):
+    """Where the trust data and the images of one collection are, and what it takes to believe them.
+
+    ``registry`` is the ``host[:port]`` to ask for images and ``repository`` their name there: the collection's own, or
+    those of its mirror. An insecure one may be asked over plain http; a certificate is checked wherever there is one.
+    ``ca``, ``client_cert`` and ``client_key`` are PEM files. ``realms`` are hosts besides the two that may get their
+    credentials.
+    """
+
+    server: str
+    insecure_server: bool
+    registry: str
+    repository: str
+    insecure_registry: bool
+    ca: str | None
+    client_cert: str | None
+    client_key: str | None
+    pins: Pins
+    roles: tuple[str, ...]
+    offline_grace: timedelta
+    realms: tuple[str, ...]
+
+
+class Config(NamedTuple):
+    """What was set, by anybody: ``layers``, the first that says something of a collection wins.
+
+    ``path`` is the file to edit, there or not; ``files`` are those that were read.
+    """
+
+    path: str | None
+    files: tuple[str, ...]
+    layers: tuple[Layer, ...]
+
+    @property
+    def trust_dir(self) -> str:
+        """The folder of keys, cached trust data and staged changes.
+
+        Raises:
+            SettingError: Nobody named one, and no home is known to put it in.
+        """
+        if (folder := self._find("trust_dir").value) is None:
+            raise SettingError("HOME", "no home folder is known to keep anything in; name a folder with --trust-dir")
+        return str(folder)
+
+    def site(self, gun: Gun) -> Site:
+        """Return what holds for *gun*.
+
+        Raises:
+            SettingError: No trust server is known, or only one over plain http; or a file holds no certificate.
+            FileError: A file with a pinned certificate cannot be read.
+        """
+        found = {name: self._find(name, gun) for name in DEFAULTS}
+        server, insecure = found["server"], found["insecure_server"].value
+        if server.value is None:
+            problem = f"{gun} does not begin with the host of a registry: name its trust server with --server"
+            raise SettingError("server", problem)
+        if server.value.startswith("http:") and not insecure:
+            raise SettingError(server.source, "plain http is for this machine only: nothing proves who answers")
+        registry, _, repository = self._images(gun).value.partition("/")
+        return Site(
+            server=server.value,
+            insecure_server=insecure,
+            registry=registry,
+            repository=repository,
+            insecure_registry=found["insecure_registry"].value,
+            ca=found["ca"].value,
+            client_cert=found["client"].value.get("cert"),
+            client_key=found["client"].value.get("key"),
+            pins=_pins(found["pins"], first_use=found["first_use"].value),
+            roles=found["roles"].value,
+            offline_grace=found["offline_grace"].value,
+            realms=found["realms"].value,
+        )
+
+    def logical(self, name: N) -> N:
+        """Return *name* as it is signed: another one where it names a copy in a mirror.
+
+        Raises:
+            SettingError: It may be a copy of more than one.
+        """
+        text = str(name) if isinstance(name, Gun) else name.repository
+        copies: dict[int, set[str]] = {}
+        for layer in self.layers:
+            if "mirror" in layer.settings and (mirror := layer.settings["mirror"].value).covers(text):
+                original = f"{layer.match}{text[len(str(mirror)) :]}"
+                copies.setdefault(len(mirror.path), set()).add(original)
+        originals = copies[max(copies)] if copies else {text}
+        if len(originals) > 1:
+            raise SettingError(text, f"this may be a copy of {' or of '.join(sorted(originals))}: say which")
+        found = originals.pop()
+        if isinstance(name, Gun):
+            return Gun(found)
+        domain, _, path = found.partition("/")
+        return replace(name, domain=domain, path=path) if path else name
+
+    def explain(self, gun: Gun | None = None) -> tuple[Setting, ...]:
+        """Return what holds for *gun*, spelled, and where it comes from; without one, whatever anybody set."""
+        if gun:
+            rows = [self._find(name, gun) for name in DEFAULTS]
+            rows.insert(1, self._images(gun))
+        else:
+            said = ((layer.prefix, setting) for layer in self.layers for setting in layer.settings.values())
+            rows = [s._replace(name=f"{prefix}{s.name}") for prefix, s in said if s.name not in EVERYWHERE]
+        return tuple(row for setting in (self._find("trust_dir"), *rows) for row in spelled(setting))
+
+    def _find(self, name: str, gun: Gun | None = None) -> Setting:
+        layer = self._saying(name, gun)
+        return layer.settings[name] if layer else Setting(name, self._default(name, gun), "default")
+
+    def _saying(self, name: str, gun: Gun | None) -> Layer | None:
+        return next((layer for layer in self.layers if name in layer.settings and layer.speaks_of(gun)), None)
+
+    def _images(self, gun: Gun) -> Setting:
+        """Return where the images of *gun* are: what ``mirror`` comes to."""
+        layer = self._saying("mirror", gun)
+        if layer is None:
+            return Setting("mirror", str(gun), "default")
+        mirror = layer.settings["mirror"]
+        return mirror._replace(value=f"{mirror.value}{str(gun)[len(str(layer.match)) :]}")
+
+    def _default(self, name: str, gun: Gun | None) -> Any:
+        if name == "trust_dir":
+            return _users("data")
+        if name == "server" and gun:
+            return _dockers_server(_host(gun))
+        if name == "insecure_server" and gun:
+            return _is_loopback(self._find("server", gun).value)
+        if name == "insecure_registry" and gun:
+            return _is_loopback(f"https://{self._images(gun).value.partition('/')[0]}")
+        return _DEFAULTS[name]
+
+
+def load(flags: Mapping[str, Flag], env: Mapping[str, str], path: str | None = None) -> Config:
+    """Read what was set where.
+
+    Args:
+        flags: Options by parameter name; see ``settings.FLAGS``. ``None`` and ``()`` are options that were not given,
+            and options that are no settings are passed over.
+        env: The environment. An empty variable is one that is not set.
+        path: The file that ``--config`` names. It, or else ``TRUSTREG_CONFIG``, is then the only one that is read.
+
+    Raises:
+        SettingError: Something is not what it has to be.
+        FileError: A file cannot be read, or anybody may write to it.
+    """
+    chosen = path if path is not None else env.get("TRUSTREG_CONFIG") or None
+    users = None if chosen else _users("config")
+    candidates = [chosen] if chosen is not None else [users and f"{users}/config.toml", MACHINE]
+    read = {file: written(file) for file in candidates if file is not None}
+    if chosen is not None and read[chosen] is None:
+        raise FileError(chosen, "there is no such file")
+    layers = [layer for found in read.values() for layer in found or ()]
+    layers.sort(key=lambda layer: layer.specificity, reverse=True)  # stable: of two alike the user's stays first
+    return Config(
+        path=candidates[0],
+        files=tuple(file for file, found in read.items() if found is not None),
+        layers=(spoken(flags, env), *layers),
+    )
+
+
+def _pins(setting: Setting, *, first_use: bool) -> Pins:
+    from trustreg.verify.pinning import Pins
+
+    certificates = {
+        name: tuple(
+            der for path in setting.value.get(name, ()) for der in _certificates(path, f"{setting.source}.{name}")
+        )
+        for name in ("certificates", "authorities")
+    }
+    return Pins(keys=setting.value.get("keys", ()), first_use=first_use, **certificates)
+
+
+def _certificates(path: str, source: str) -> list[bytes]:
+    from cryptography.hazmat.primitives.serialization import Encoding
+    from cryptography.x509 import load_pem_x509_certificates
+
+    raw = read_unspoilt(path)
+    if raw is None:
+        raise FileError(path, "there is no such file", f"{source} names it")
+    try:
+        return [certificate.public_bytes(Encoding.DER) for certificate in load_pem_x509_certificates(raw)]
+    except ValueError as exc:
+        raise SettingError(source, f"{path} holds no certificate in PEM form that can be read") from exc
+
+
+def _users(kind: Literal["config", "data"]) -> str | None:
+    """Return this user's folder for our files of some *kind*; ``None`` for a user without a home."""
+    from platformdirs import user_config_path, user_data_path
+
+    path = (user_config_path if kind == "config" else user_data_path)("trustreg", appauthor=False)
+    return str(path) if path.is_absolute() else None
+
+
+def _host(gun: Gun) -> str:
+    return str(gun).partition("/")[0].lower()
+
+
+def _dockers_server(host: str) -> str | None:
+    """Return the trust server that Docker asks where none is set."""
+    if host == "docker.io":
+        return "https://notary.docker.io"
+    try:
+        return Url.parse(f"https://{host}").origin if is_host(host) else None
+    except ValueError:
+        return None
+
+
+def _is_loopback(url: str | None) -> bool:
+    try:
+        return url is not None and Url.parse(url).loopback
+    except ValueError:
+        return False
+
+
+MACHINE: Final = "/etc/trustreg/config.toml"  # holds for everybody on this machine
+_DEFAULTS: Mapping[str, Any] = {
+    "ca": None,
+    "client": {},
+    "pins": {},
+    "first_use": True,
+    "roles": (RELEASES, TARGETS),
+    "offline_grace": timedelta(0),
+    "realms": (),
+}

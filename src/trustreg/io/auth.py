@@ -57,7 +57,7 @@ class Auth:
     Args:
         http: Carries the requests.
         realms: Hosts that may see the credentials of another: ``{"registry.example": ["login.example"]}``.
-        clock: Seconds, monotonic.
+        clock: Reads the seconds, monotonic.
     """
 
     def __init__(

@@ -1,0 +1,174 @@
+"""One collection on a notary server, by HTTP.
+
+Absence is an answer that only a trust server can give: 404 with its own ``METADATA_NOT_FOUND``. The Go server says the
+same, but without ``detail``, for paths it does not serve at all, which is what a wrong base URL leads to; so then it is
+asked whether it is a trust server there (``/v2/``). Any other 404, a proxy's page, is a :class:`ServerError`.
+
+There is no ping before each request, as the Go client sends: the request itself brings the challenge.
+
+Sources: notary ``server/{server,handlers,errors}``, ``storage/httpstore.go``; checked against notary-server 0.7.0.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from trustreg.errors import ConflictError, PublishRefusedError, ServerError, SettingError
+from trustreg.io.address import Url
+from trustreg.io.auth import Access
+from trustreg.io.http import api_errors, plain, refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from trustreg.io.auth import Auth
+    from trustreg.io.docker import Credential, DockerCredentials
+    from trustreg.io.http import Reply
+    from trustreg.names import Gun
+    from trustreg.verify.requests import Want
+
+
+class NotaryServer:
+    """The collection *gun* at the trust server *base*; a :class:`trustreg.ports.TrustServer`.
+
+    Logins are taken from ``NOTARY_AUTH``, then from those that Docker keeps for the server's host, then from those for
+    the registry that the collection is named after, as Docker does.
+
+    Args:
+        auth: Carries the requests.
+        credentials: Has the logins; asked when the server wants one.
+        base: Its URL; a path in front of ``/v2/`` is fine.
+        gun: The collection.
+        write: Ask for the right to publish from the first request on, so that one token does for all of them.
+    """
+
+    def __init__(self, auth: Auth, credentials: DockerCredentials, base: str, gun: Gun, *, write: bool = False) -> None:
+        try:
+            url = Url.parse(base)
+        except ValueError as exc:
+            raise SettingError(f"trust server {plain(base, 80)}", str(exc)) from exc
+        if url.query:
+            raise SettingError(f"trust server {url}", "the URL of a server has no query")
+        self._auth, self._credentials, self._gun = auth, credentials, gun
+        self._base = url._replace(path=url.path.rstrip("/"))
+        self._actions = "push,pull" if write else "pull"
+
+    @property
+    def where(self) -> str:
+        """The server's address."""
+        return str(self._base)
+
+    def fetch(self, want: Want) -> bytes | None:
+        """Return the file, or ``None`` where the server says that it has no such file.
+
+        Raises:
+            TooLargeError: The file is longer than ``want.limit``.
+            UnavailableError: No answer could be had; :class:`OfflineError` if nobody answered at all.
+        """
+        reply = self._auth.get(self._url(want.path), self._access(self._actions), limit=want.limit)
+        if reply.status == 200:
+            return reply.body
+        if reply.status == 404 and self._says_absent(reply):
+            return None
+        raise refusal(reply, "this answer does not come from a trust server" if reply.status == 404 else None)
+
+    def publish(self, files: Mapping[str, bytes]) -> None:
+        """Hand over new files by role: all of them or none.
+
+        Raises:
+            ConflictError: A version in *files* is taken; read again and retry.
+            PublishRefusedError: The server finds fault with the files.
+            UnavailableError: No answer could be had; whether it was published is not known.
+        """
+        body, media_type = multipart(files)
+        reply = self._auth.post(self._url(""), self._access("push,pull"), body, media_type, limit=_SHORT)
+        if reply.status == 200:
+            return
+        for error in api_errors(reply):
+            if error.code in {"VERSION", "UPDATING"}:
+                raise ConflictError(str(self._gun), error.message or error.code)
+            if reply.status == 400:
+                reason, detail = _fault(error.detail)
+                raise PublishRefusedError(str(self._gun), reason or error.code, detail or error.message)
+        raise refusal(reply)
+
+    def server_key(self, role: str) -> bytes:
+        """Return the public key the server will sign *role* with, as the server writes it."""
+        return self._key(self._auth.get(self._url(f"{role}.key"), self._access("push,pull"), limit=_KEY))
+
+    def rotate_server_key(self, role: str) -> bytes:
+        """Have the server make a new key for *role*; it counts once a root lists it."""
+        url, access = self._url(f"{role}.key"), self._access("*")
+        return self._key(self._auth.post(url, access, b"", "application/octet-stream", limit=_KEY))
+
+    def delete(self) -> None:
+        """Remove the collection from the server; fine if there is none."""
+        reply = self._auth.delete(self._url(""), self._access("*"), limit=_SHORT)
+        if reply.status != 200:
+            raise refusal(reply)
+
+    def _url(self, path: str) -> Url:
+        from urllib.parse import quote
+
+        return self._base._replace(path=f"{self._base.path}/v2/{quote(f'{self._gun}/_trust/tuf/{path}', safe='/:')}")
+
+    def _access(self, actions: str) -> Access:
+        login = f"log in: docker login {self._base.authority}, or set NOTARY_AUTH"
+        return Access(f"repository:{self._gun}:{actions}", self._logins, login)
+
+    def _logins(self) -> Iterator[Credential]:
+        keyring, server = self._credentials, self._base.authority
+        registry, _, path = str(self._gun).partition("/")
+        for found in (keyring.trust_server(server), keyring.find(server, str(self._gun)), keyring.find(registry, path)):
+            if found:
+                yield found
+
+    def _says_absent(self, reply: Reply) -> bool:
+        absent = [error for error in api_errors(reply) if error.code in {"METADATA_NOT_FOUND", "GENERIC_NOT_FOUND"}]
+        if not absent:
+            return False
+        return absent[0].detail is not None or self._is_trust_server()
+
+    def _is_trust_server(self) -> bool:
+        ping = self._base._replace(path=f"{self._base.path}/v2/")
+        reply = self._auth.http.get(ping, limit=_SHORT)
+        if reply.status not in {200, 401}:
+            hint = "check the address of the trust server, and the path in it"
+            raise ServerError(str(ping), reply.status, "there is no trust server at this address", hint)
+        return True
+
+    def _key(self, reply: Reply) -> bytes:
+        if reply.status != 200:
+            raise refusal(reply)
+        return reply.body
+
+
+def multipart(files: Mapping[str, bytes]) -> tuple[bytes, str]:
+    """Return *files* by role as a form upload, and its media type; the same bytes for the same files."""
+    import hashlib
+
+    parts = [(role, files[role]) for role in sorted(files)]
+    boundary = hashlib.sha256(b"".join(content for _, content in parts)).hexdigest()  # no file holds its own digest
+    body = b"".join(
+        f'--{boundary}\r\nContent-Disposition: form-data; name="files"; filename="{role}"\r\n'
+        "Content-Type: application/octet-stream\r\n\r\n".encode()
+        + content
+        + b"\r\n"
+        for role, content in parts
+    )
+    return body + f"--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"
+
+
+def _fault(detail: Any) -> tuple[str, str]:
+    """Read ``{"Name": "ErrBadRoot", "Error": {"Msg": "…"}}``, and the texts that other refusals carry."""
+    if isinstance(detail, dict):
+        error = detail.get("Error")
+        said = error.get("Msg") if isinstance(error, dict) else None
+        missing = error.get("Missing") if isinstance(error, dict) else None
+        message = said or (f"{missing} is missing" if missing else "")
+        return plain(detail.get("Name") or "", 80), plain(message, 400)
+    return "", plain(detail, 400) if isinstance(detail, str) else ""
+
+
+_SHORT = 65_536  # bytes; the server has nothing to say
+_KEY = 262_144  # bytes, as the Go client allows

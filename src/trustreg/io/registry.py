@@ -1,0 +1,183 @@
+"""Manifests from a registry, by HTTP.
+
+The digest is computed here from the bytes that came in; ``Docker-Content-Digest`` is never believed. "No such image" is
+only said when a registry said it: a page that some proxy serves with 404 is no answer.
+
+Where images really are may differ from what they are called: *aliases* map a host, or a host with the beginning of a
+path, to another. Signatures and collections keep the logical name; only requests and credentials go elsewhere.
+
+https is tried first everywhere. Plain http follows only for this machine and for hosts marked insecure, when the port
+does not speak TLS, or when nobody listens at 443. A certificate that is refused stays refused.
+
+Source: distribution ``docs/spec/api.md``; OCI distribution-spec 1.1; CVE-2021-41190 for the media types.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from trustreg.errors import ContentError, NotInRegistryError, OfflineError, ServerError, SettingError
+from trustreg.io.address import Url
+from trustreg.io.auth import Access
+from trustreg.io.http import PlainServerError, api_errors, plain, refusal
+from trustreg.names import Digest
+from trustreg.ports import Manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from trustreg.io.auth import Auth
+    from trustreg.io.docker import DockerCredentials
+    from trustreg.io.http import Reply
+    from trustreg.names import Reference
+
+
+class HttpRegistry:
+    """Where images live, whatever host their names say; a :class:`trustreg.ports.Registry`.
+
+    Args:
+        auth: Carries the requests.
+        credentials: Has the logins; asked when a registry wants one.
+        aliases: Where images really are: ``{"docker.io": "mirror.example:5000/hub"}``, keys and values without tag;
+            a value may begin with ``http://`` or ``https://``. The longest key wins.
+        headers: Sent along to registries.
+    """
+
+    def __init__(
+        self,
+        auth: Auth,
+        credentials: DockerCredentials,
+        *,
+        aliases: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self._auth, self._credentials = auth, credentials
+        self._aliases, self._headers = aliases or {}, headers or {}
+        self._schemes: dict[str, str] = {}  # what a host was found to speak
+
+    def manifest(self, reference: Reference) -> Manifest:
+        """Return what the registry serves for the tag of *reference*, or for its digest if it has no tag.
+
+        Raises:
+            NotInRegistryError: The registry has no such image.
+            ContentError: The bytes do not have the digest that was asked for.
+            TooLargeError: The manifest is larger than registries take, 4 MiB.
+            UnavailableError: No answer could be had.
+        """
+        place = self._place(reference)
+        by_digest = None if reference.tag else reference.digest
+        reply = self._get(place, str(by_digest or reference.tag))
+        if reply.status == 404 and (unknown := _unknown(reply)):
+            raise NotInRegistryError(reference.repository if unknown == "NAME_UNKNOWN" else str(reference))
+        if reply.status != 200:
+            raise refusal(reply, "this answer does not come from a registry" if reply.status == 404 else None)
+        digest = _digest(reply.body, by_digest.algorithm if by_digest else "sha256")
+        if by_digest and digest != by_digest:
+            raise ContentError(str(reference), str(by_digest), str(digest))
+        claimed = reply.headers.get("docker-content-digest", str(digest))
+        if self._auth.http.trace and claimed != str(digest):
+            self._auth.http.trace(f"{reply.url}: it claims {plain(claimed, 80)} and serves {digest}")
+        return Manifest(media_type=_media_type(reply), digest=digest, raw=reply.body)
+
+    def _place(self, reference: Reference) -> _Place:
+        name = reference.repository
+        keys = [key for key in self._aliases if name == key or name.startswith(f"{key}/")]
+        if not keys:
+            host = _HUB_ENDPOINT if reference.domain == _HUB else reference.domain
+            return _Place(None, host, reference.path)
+        key = max(keys, key=len)
+        scheme, _, rest = self._aliases[key].rpartition("://")
+        host, _, path = f"{rest.rstrip('/')}{name[len(key) :]}".partition("/")
+        try:
+            Url.parse(f"{scheme or 'https'}://{host}/{path}")
+        except ValueError as exc:
+            raise SettingError(f"aliases: {key}", f"{plain(self._aliases[key], 80)!r} is no place: {exc}") from exc
+        return _Place(scheme or None, _HUB_ENDPOINT if host == _HUB else host, path)
+
+    def _get(self, place: _Place, wanted: str) -> Reply:
+        access = Access(
+            scope=f"repository:{place.path}:pull",
+            credentials=lambda: filter(None, [self._credentials.find(place.account, place.path)]),
+            login=f"log in: docker login {place.account}",
+        )
+        known = place.scheme or self._schemes.get(place.host)
+        for scheme in (known,) if known else ("https", "http"):
+            url = Url.parse(f"{scheme}://{place.host}/v2/{place.path}/manifests/{wanted}")
+            try:
+                reply = self._auth.get(url, access, limit=_LARGEST, headers={**self._headers, "Accept": _ACCEPT})
+            except (PlainServerError, OfflineError) as exc:
+                absent = isinstance(exc, OfflineError) and url.authority == url.host  # 443 was our guess
+                other = exc.where == url.origin and (absent or isinstance(exc, PlainServerError))
+                if known or scheme == "http" or not other or not self._auth.http.may_be_plain(url):
+                    raise
+            else:
+                self._schemes[place.host] = scheme
+                return reply
+        raise AssertionError(place)  # pragma: no cover
+
+
+class _Place(NamedTuple):
+    """Where a repository really is; no ``scheme`` means to find out."""
+
+    scheme: str | None
+    host: str
+    path: str
+
+    @property
+    def account(self) -> str:
+        """The host that logins are kept for."""
+        return _HUB if self.host == _HUB_ENDPOINT else self.host
+
+
+def _unknown(reply: Reply) -> str | None:
+    """Return the code with which a registry says that it has no such thing; ``None`` if no registry says so."""
+    codes = [error.code for error in api_errors(reply)]
+    known = next((code for code in codes if code in _UNKNOWN), None)
+    is_registry = reply.headers.get("docker-distribution-api-version", "").startswith("registry/2")
+    return known or ("MANIFEST_UNKNOWN" if is_registry and not codes else None)
+
+
+def _digest(raw: bytes, algorithm: str) -> Digest:
+    import hashlib
+
+    return Digest(algorithm, hashlib.new(algorithm, raw).hexdigest())
+
+
+def _media_type(reply: Reply) -> str:
+    """Return what the manifest is, which its bytes and the registry have to agree on."""
+    import orjson
+
+    def refused(problem: str, hint: str | None = None) -> ServerError:
+        return ServerError(str(reply.url), reply.status, problem, hint)
+
+    try:
+        content = orjson.loads(reply.body)
+    except ValueError:
+        content = None
+    if not isinstance(content, dict):
+        raise refused("what it serves is no manifest")
+    declared, inside = reply.media_type, content.get("mediaType")
+    if declared.startswith(_SCHEMA_1) or content.get("schemaVersion") == 1:
+        raise refused("it serves a schema 1 manifest, whose digest is not that of an image", "push the image again")
+    kind = declared if declared in _MEDIA_TYPES else inside
+    if kind not in _MEDIA_TYPES:
+        raise refused(f"it serves {plain(declared or 'something', 80)}, which is no image manifest and no index")
+    if inside is not None and inside != kind:
+        raise refused(f"it serves as {kind} what calls itself {plain(inside, 80)}")
+    if "manifests" in content and not content.keys().isdisjoint({"config", "layers", "fsLayers"}):
+        raise refused("what it serves is a manifest and an index at once")
+    return str(kind)
+
+
+_HUB = "docker.io"
+_HUB_ENDPOINT = "registry-1.docker.io"
+_UNKNOWN = {"MANIFEST_UNKNOWN", "NAME_UNKNOWN", "NOT_FOUND"}  # the last one is Harbor's
+_SCHEMA_1 = "application/vnd.docker.distribution.manifest.v1"
+_MEDIA_TYPES = (
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+)
+_ACCEPT = ", ".join(_MEDIA_TYPES)
+_LARGEST = 4 << 20  # bytes; what registries accept (distribution-spec, "Pushing manifests")

@@ -93,7 +93,7 @@ def listed(private: Private, keytype: str, public: bytes, method: str | None = N
     """List *public*, which may be anything, as a *keytype*, under its Notary id."""
     spelled = {"keytype": keytype, "keyval": {"private": None, "public": base64(public)}}
     usual = {"ecdsa": "ecdsa", "ecdsa-x509": "ecdsa", "rsa": "rsapss", "rsa-x509": "rsapss"}.get(keytype, "eddsa")
-    keyid = hashlib.sha256(encode_canonical(spelled).encode()).hexdigest()
+    keyid = hashlib.sha256(str(encode_canonical(spelled)).encode()).hexdigest()
     return Listed(private, spelled, keyid, method or usual)
 
 

@@ -89,7 +89,9 @@ class Workflow:
         self.gun, self.now = gun, now
         self.first_use = False
         self.roles: dict[str, Verified[Targets]] = {}
-        self._dialect, self._pins, self._limits, self._where = dialect, pins or Pins(), limits or Limits(), where
+        self._dialect, self._where = dialect, where
+        self._pins = Pins() if pins is None else pins
+        self._limits = Limits() if limits is None else limits
         self._memory = Memory()
         self._fresh: dict[str, Verified[Signed]] = {}
         self._root: Verified[Root] | None = None
@@ -213,7 +215,7 @@ class Workflow:
             raise TooLargeError(f"the history of the root of {self.gun}", self._limits.rotations, "rotations")
         final = admit(self._decode(ROOT, root.raw, Root), self.gun, self._pins, self.now, known=floor is not None)
         self._alive(final)
-        self.first_use = floor is None and not self._pins
+        self.first_use = floor is None and not self._pins.given
         self._root = final
         self._note(final)
 
@@ -229,6 +231,8 @@ class Workflow:
             return None
         claim = self._decode(ROOT, raw, Root)
         self._above(claim, floor)
+        if claim.signed.version != floor.version:
+            raise VersionError(ROOT, floor.version, claim.signed.version)
         return anchor(claim, self.gun)
 
     def _stand_in(self, claim: Envelope[Root], floor: Floor) -> Verified[Root]:

@@ -109,7 +109,7 @@ def remove(wiring: Wiring, images: tuple[Reference, ...], as_: str, *, no_publis
 
 def _finish(
     wiring: Wiring,
-    staged: list[tuple[Gun, Change]] | list[tuple[Gun, Change]],
+    staged: list[tuple[Gun, Change]],
     as_: str,
     *,
     no_publish: bool,

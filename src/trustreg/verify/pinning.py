@@ -32,7 +32,9 @@ class Pins:
     authorities: tuple[bytes, ...] = ()
     first_use: bool = True
 
-    def __bool__(self) -> bool:
+    @property
+    def given(self) -> bool:
+        """Whether anything is known of the root beforehand."""
         return bool(self.keys or self.certificates or self.authorities)
 
 
@@ -68,7 +70,7 @@ def admit(claim: Envelope[Root], gun: Gun, pins: Pins, now: datetime, *, known: 
         ThresholdError: The root is not signed by its own keys.
     """
     offered = claim.signed.roles[ROOT].keyids
-    if not (pins or known or pins.first_use):
+    if not (pins.given or known or pins.first_use):
         raise FirstUseError(str(gun), offered)
     return _by_its_own(claim, gun, lambda key, leaf: _dated(leaf, now) or _unpinned(key, pins, now))
 
@@ -140,7 +142,7 @@ def _dated(leaf: "Certificate | None", now: datetime) -> str | None:
 
 
 def _unpinned(key: Key, pins: Pins, now: datetime) -> str | None:
-    if not pins or key.id in pins.keys:
+    if not pins.given or key.id in pins.keys:
         return None
     if key.certificates and key.certificates[0] in pins.certificates:
         return None

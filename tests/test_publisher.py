@@ -1,0 +1,216 @@
+"""What a publisher may rely on."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.world import GUN, IMAGE, NOW, MemoryKeys, MemoryStage, World
+from trustreg.dialects.notary1 import exact
+from trustreg.errors import (
+    ConflictError,
+    ExistsError,
+    MovedError,
+    NameFormError,
+    NoKeyError,
+    OfflineError,
+    PublishRefusedError,
+    UnprovenError,
+    UnsignedError,
+)
+from trustreg.metadata import FileMeta
+from trustreg.names import Reference
+from trustreg.sign.changes import AddTarget, Witness
+from trustreg.verify.requests import Want
+
+
+@pytest.fixture
+def world() -> World:
+    world = World()
+    world.init()
+    return world
+
+
+@pytest.mark.parametrize("hold_snapshot", [False, True], ids=["server snapshot", "own snapshot"])
+def test_init_sign_verify(*, hold_snapshot: bool) -> None:
+    """A collection begins, takes a tag, and is read."""
+    world = World()
+    world.init(hold_snapshot=hold_snapshot)
+    digest = world.sign()
+
+    assert world.verifier().verify(IMAGE, NOW).digest == digest
+    assert {held.role for held in world.keys.keys()} == {"root", "targets", *(["snapshot"] * hold_snapshot)}  # noqa: SIM118
+
+
+def test_init_refuses_what_exists(world: World) -> None:
+    """A collection that is there is not begun again, and no key is made for it."""
+    before = world.keys.keys()
+
+    with pytest.raises(ExistsError):
+        world.init()
+
+    assert world.keys.keys() == before
+
+
+def test_init_that_is_refused_leaves_no_keys() -> None:
+    """Keys of a collection that never came to be would only confuse."""
+    world = World()
+    world.server.publish = _refuse  # type: ignore[method-assign, assignment]
+
+    with pytest.raises(PublishRefusedError):
+        world.init()
+
+    assert world.keys.keys() == ()
+
+
+def test_init_that_may_have_worked_keeps_its_keys() -> None:
+    """When nobody knows whether the root was published, its keys must not be lost."""
+    world = World()
+    world.server.publish = _cut  # type: ignore[method-assign, assignment]
+
+    with pytest.raises(OfflineError):
+        world.init()
+
+    assert {held.role for held in world.keys.keys()} == {"root", "targets"}  # noqa: SIM118
+
+
+def test_the_root_key_is_used_again() -> None:
+    """One root key serves several collections, each with a certificate of its own."""
+    world = World()
+    world.init()
+    roots = [held for held in world.keys.keys() if held.role == "root"]  # noqa: SIM118
+    other = World(gun=Reference.parse("registry.example/other").gun)
+    other.keys = world.keys
+    other.init()
+
+    assert [held for held in other.keys.keys() if held.role == "root"] == roots  # noqa: SIM118
+
+
+def test_what_is_published_is_what_go_would_write(world: World) -> None:
+    """Every file is byte for byte what Go writes, so that Go publishers can follow."""
+    world.sign()
+
+    for role in ("root", "targets", "snapshot", "timestamp"):
+        raw = world.server.fetch(Want(role, f"{role}.json", 1 << 20))
+        assert raw is not None
+        exact(role, raw)
+
+
+def test_a_conflict_is_retried_once_on_a_fresh_reading(world: World) -> None:
+    """Two publishers at the same time lose nothing."""
+    other = world.publisher(stage=MemoryStage())
+    world.registry.push(IMAGE, b"one")
+    two = Reference.parse(f"{GUN}:2.0")
+    world.registry.push(two, b"two")
+    publisher = world.publisher()
+    publisher.sign(IMAGE, world.registry, NOW)
+
+    def publish_other() -> None:
+        other.sign(two, world.registry, NOW)
+        other.publish(GUN, NOW)
+
+    world.server.before_publish = publish_other
+    published = publisher.publish(GUN, NOW)
+
+    assert published.versions["targets"] == 3
+    assert {e.tag for e in world.verifier().contents(GUN, NOW).entries} == {"1.0", "2.0"}
+
+
+def test_a_second_conflict_is_an_error_and_keeps_the_change(world: World) -> None:
+    """Who loses twice is told so, and can publish again."""
+
+    def always(_files: object) -> None:
+        raise ConflictError(str(GUN), "targets v2 is taken")
+
+    world.registry.push(IMAGE, b"one")
+    publisher = world.publisher()
+    publisher.sign(IMAGE, world.registry, NOW)
+    world.server.publish = always  # type: ignore[method-assign, assignment]
+
+    with pytest.raises(ConflictError):
+        publisher.publish(GUN, NOW)
+
+    assert len(world.stage.changes()) == 1
+
+
+def test_a_lost_answer_is_looked_after(world: World) -> None:
+    """If the connection breaks after the upload, reading back tells that it was published."""
+    world.server.lose_answer = True
+
+    digest = world.sign()
+
+    assert world.verifier().verify(IMAGE, NOW).digest == digest
+    assert not world.stage.changes()
+
+
+def test_a_server_that_stores_something_else_is_found_out(world: World) -> None:
+    """Success is what readers get, not what the server answers."""
+    world.registry.push(IMAGE, b"one")
+    publisher = world.publisher()
+    publisher.sign(IMAGE, world.registry, NOW)
+    world.server.publish = lambda _files: None  # type: ignore[method-assign, assignment]
+
+    with pytest.raises(UnprovenError):
+        publisher.publish(GUN, NOW)
+
+    assert len(world.stage.changes()) == 1
+
+
+def test_publishing_nothing_sends_nothing(world: World) -> None:
+    """No change, no new version."""
+    world.sign()
+
+    assert world.publisher().publish(GUN, NOW).versions == {}
+    assert world.sign() is not None
+    assert world.verifier().contents(GUN, NOW).roles[1].version == 2
+
+
+def test_witness_signs_again(world: World) -> None:
+    """A witnessed role gets a new version with the same targets."""
+    world.sign()
+    world.stage.add(Witness(role="targets"))
+
+    assert world.publisher().publish(GUN, NOW).versions["targets"] == 3
+    assert world.verifier().verify(IMAGE, NOW)
+
+
+def test_without_the_key_nothing_is_published(world: World) -> None:
+    """A publisher who lacks the key is told which ids could sign."""
+    world.stage.add(AddTarget(role="targets", name="x", meta=FileMeta(length=1, hashes={"sha256": b"0" * 32})))
+
+    with pytest.raises(NoKeyError) as caught:
+        world.publisher(MemoryKeys()).publish(GUN, NOW)
+
+    assert caught.value.role == "targets"
+
+
+def test_remove_revokes(world: World) -> None:
+    """A removed tag is refused from then on."""
+    world.sign()
+    publisher = world.publisher()
+    publisher.remove(IMAGE, NOW)
+    publisher.publish(GUN, NOW)
+
+    with pytest.raises(UnsignedError):
+        world.verifier().verify(IMAGE, NOW)
+    with pytest.raises(UnsignedError):
+        publisher.remove(IMAGE, NOW)
+
+
+def test_only_a_tag_can_be_signed(world: World) -> None:
+    """A digest binds nothing to a name; and a digest given with a tag has to be what the registry serves."""
+    digest = world.registry.push(IMAGE, b"{}")
+    publisher = world.publisher()
+
+    with pytest.raises(NameFormError):
+        publisher.sign(Reference.parse(f"{GUN}@{digest}"), world.registry, NOW)
+    with pytest.raises(MovedError):
+        publisher.sign(Reference.parse(f"{IMAGE}@sha256:{'0' * 64}"), world.registry, NOW)
+    assert publisher.sign(Reference.parse(f"{IMAGE}@{digest}"), world.registry, NOW)
+
+
+def _refuse(_files: object) -> None:
+    raise PublishRefusedError(str(GUN), "ErrBadRoot", "not wanted")
+
+
+def _cut(_files: object) -> None:
+    raise OfflineError("https://notary.example", "connection reset")

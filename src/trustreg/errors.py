@@ -400,6 +400,18 @@ class FileError(UnavailableError):
 
 
 @dataclass(eq=False)
+class SignerError(UnavailableError):
+    """A key that lives elsewhere, in an HSM or a key service, did not sign; ``uri`` says where."""
+
+    code = "signer"
+    uri: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"the signer {self.uri} failed: {self.problem}"
+
+
+@dataclass(eq=False)
 class ConflictError(UnavailableError):
     """Another publisher was faster, more than once."""
 

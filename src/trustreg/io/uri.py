@@ -1,0 +1,115 @@
+"""Keys that live elsewhere: in an HSM, a cloud's key service, a file that another program manages.
+
+Anything that securesystemslib has a signer for, ``hsm:``, ``awskms:``, ``gcpkms:``, ``azurekms:``, ``hv:``, ``file2:``
+and more, or that a program adds to its table. This is the only module that imports ``securesystemslib.signer``: it
+loads every SDK it finds, which can take half a second.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding
+
+from trustreg.errors import KeyKindError, PassphraseError, SettingError, SignerError
+from trustreg.metadata import Signature
+from trustreg.sign.signer import PublicKey, describe, fixed_width
+
+
+class UriSigner:
+    """Signs with the private key behind a securesystemslib signer URI.
+
+    Every signature is verified before it is handed on: what comes from elsewhere may come from another key.
+
+    Args:
+        uri: ``hsm:2?label=token``, ``file2:/path/to.pem``, …
+        public: The public key; URIs do not name it.
+        secret: Returns the secret of that name, when the signer asks for one: ``pin``.
+
+    Raises:
+        SettingError: No signer knows the scheme of *uri*.
+        KeyKindError: A signer of this kind of key signs in a way that trust metadata has no use for.
+        SignerError: There is no signer to be had: not installed, not plugged in, not reachable.
+    """
+
+    def __init__(self, uri: str, public: PublicKey, secret: Callable[[str], str]) -> None:
+        self.uri = uri
+        self.kind, self.public = describe(public)
+        self._public, self._scheme = public, _scheme(uri, public)
+        self._signer = self._connect(secret)
+
+    def sign(self, payload: bytes, keyid: str) -> Signature:
+        """Sign *payload* in the name of *keyid*.
+
+        Raises:
+            PassphraseError: A PIN is missing or wrong. It is not tried again: tokens lock themselves.
+            SignerError: The signer failed, or signed with another key.
+        """
+        try:
+            value = bytes.fromhex(self._signer.sign(payload).signature)
+        except PassphraseError:
+            raise
+        except Exception as exc:  # a signer may raise anything, says its documentation
+            if type(exc).__name__.startswith("Pin"):
+                raise PassphraseError(self.uri, f"the PIN was not accepted ({type(exc).__name__})") from exc
+            raise SignerError(self.uri, _said(exc)) from exc
+        try:
+            return Signature(keyid=keyid, scheme=self._scheme, value=self._checked(value, payload))
+        except (InvalidSignature, ValueError) as exc:
+            raise SignerError(
+                self.uri, "what it signed does not verify with the public key it was set up with"
+            ) from exc
+
+    def _connect(self, secret: Callable[[str], str]) -> Any:
+        from securesystemslib.signer import SIGNER_FOR_URI_SCHEME, SSlibKey  # type: ignore[attr-defined]
+        from securesystemslib.signer import Signer as Foreign  # type: ignore[attr-defined]
+
+        scheme = self.uri.partition(":")[0]
+        if scheme not in SIGNER_FOR_URI_SCHEME:
+            known = ", ".join(f"{name}:" for name in sorted(SIGNER_FOR_URI_SCHEME))
+            raise SettingError(f"signer URI {self.uri}", f"its scheme is none of {known}")
+        try:
+            key = SSlibKey.from_crypto(self._public, scheme=_THEIRS[self._scheme])
+            return Foreign.from_priv_key_uri(self.uri, key, secret)
+        except PassphraseError:
+            raise
+        except Exception as exc:
+            raise SignerError(self.uri, _said(exc)) from exc
+
+    def _checked(self, value: bytes, payload: bytes) -> bytes:
+        public = self._public
+        if isinstance(public, ed25519.Ed25519PublicKey):
+            public.verify(value, payload)
+            return value
+        if isinstance(public, ec.EllipticCurvePublicKey):
+            public.verify(value, payload, ec.ECDSA(hashes.SHA256()))
+            return fixed_width(value, public.curve.key_size)
+        public.verify(value, payload, padding.PSS(padding.MGF1(hashes.SHA256()), salt_length=32), hashes.SHA256())
+        return value
+
+
+def _scheme(uri: str, public: PublicKey) -> str:
+    if isinstance(public, ed25519.Ed25519PublicKey):
+        return "ed25519"
+    if isinstance(public, ec.EllipticCurvePublicKey):
+        if public.curve.name != "secp256r1":
+            raise KeyKindError(
+                uri,
+                f"ecdsa on {public.curve.name}",
+                "such signers hash with more than SHA-256, which Notary never does",
+            )
+        return "ecdsa-p1363-sha256"
+    return "rsa-pss-sha256"
+
+
+def _said(exc: Exception) -> str:
+    text = " ".join(str(exc).split())
+    return f"{type(exc).__name__}: {text}" if text else type(exc).__name__
+
+
+_THEIRS = {
+    "ed25519": "ed25519",
+    "ecdsa-p1363-sha256": "ecdsa-sha2-nistp256",
+    "rsa-pss-sha256": "rsassa-pss-sha256",
+}

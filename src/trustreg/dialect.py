@@ -4,7 +4,7 @@ TUF 1.0 and Notary v1 differ in spelling, not in truth. A dialect reads bytes in
 into bytes and says what a file is called; it decides nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from trustreg.metadata import Envelope, FileMeta, Key, Signature, Signed
@@ -32,6 +32,9 @@ class Dialect(Protocol):
 
     def locate(self, role: str, listed: FileMeta | None = None, version: int | None = None) -> str:
         """Return the path of *role*: as *listed* by trusted metadata, of that *version*, or the current one."""
+
+    def amend(self, targets: Mapping[str, FileMeta], name: str, meta: FileMeta | None) -> Mapping[str, FileMeta]:
+        """Return *targets* with *name* listed as *meta*, or not at all where that is ``None``."""
 
     def key(self, kind: str, public: bytes = b"", certificates: tuple[bytes, ...] = ()) -> Key:
         """Return the key as this dialect lists it, under the id this dialect gives it."""

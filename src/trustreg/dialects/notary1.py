@@ -65,6 +65,14 @@ class Notary1:
             return f"{version}.{role}.json"
         return f"{role}.{listed.hashes['sha256'].hex()}.json" if listed else f"{role}.json"
 
+    def amend(self, targets: Mapping[str, FileMeta], name: str, meta: FileMeta | None) -> Mapping[str, FileMeta]:
+        """Return *targets* with *name* listed as *meta*, or not at all; the other entries are not even read."""
+        entries = dict(_spell_files(targets))
+        entries.pop(name, None)
+        if meta is not None:
+            entries[name] = spell_file(meta)
+        return Listing(Members(TARGETS, "signed.targets", entries))
+
     def key(self, kind: str, public: bytes = b"", certificates: tuple[bytes, ...] = ()) -> Key:
         """Return the key under its Notary id; with *certificates* the id is that of the certificates."""
         if certificates:

@@ -53,12 +53,11 @@ class Draft:
             self._cover(role, change.name)
             old = self._own(role, change.name)
             if old.targets.get(change.name) != change.meta:
-                self._put(role, replace(old, targets={**old.targets, change.name: change.meta}))
+                self._list(role, old, change.name, change.meta)
         elif isinstance(change, RemoveTarget):
             old = self._own(role, change.name)
             if change.name in old.targets:
-                left = {name: meta for name, meta in old.targets.items() if name != change.name}
-                self._put(role, replace(old, targets=left))
+                self._list(role, old, change.name, None)
         else:
             self._put(role, self._own(role, ""))
 
@@ -88,6 +87,9 @@ class Draft:
         if name in self.root.roles:
             return self.root.roles[name], self.root.keys
         return self._delegation(name, ""), self.roles[parent(name)].keys
+
+    def _list(self, role: str, old: Targets, name: str, meta: FileMeta | None) -> None:
+        self._put(role, replace(old, targets=self.dialect.amend(old.targets, name, meta)))
 
     def _put(self, role: str, targets: Targets) -> None:
         self.roles[role] = targets

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import subprocess
 import urllib.error
 import urllib.request
@@ -236,8 +237,14 @@ def test_down_and_paused() -> None:
         with server.paused(), pytest.raises(TimeoutError):
             get(server, timeout=0.3)
         assert get(server, timeout=5) == 200
+        with pytest.raises(PeerError, match="is running already"):
+            server.start()
         server.kill()
         assert not accepts(server.port)
+        server.start()
+        assert accepts(server.port)
+        os.kill(server.pid, signal.SIGKILL)  # behind the harness's back
+        os.waitid(os.P_PID, server.pid, os.WEXITED | os.WNOWAIT)
         server.start()
         assert accepts(server.port)
     assert not accepts(server.port)

@@ -87,8 +87,11 @@ class Peer:
         Start it and wait until it accepts connections.
 
         Raises:
-            PeerError: It exited, or did not listen within *timeout* seconds.
+            PeerError: It exited, or did not listen within *timeout* seconds, or is up already.
         """
+        if self._process is not None and self._process.poll() is None:
+            raise PeerError(self, "is running already")
+        self.kill()  # what is left of one that died by itself
         with self._log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 self.argv,

@@ -85,7 +85,11 @@ class Registry(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldKey:
-    """A private key that is here: ``id`` is that of the plain public key, ``where`` its file."""
+    """A private key that is here: ``id`` is that of the plain public key, ``where`` its file.
+
+    ``kind`` and ``public`` are empty where the file is encrypted and says neither, as those of the Go client do;
+    ``role`` is empty where the file does not say. Nothing vouches for any of them before the key is opened.
+    """
 
     id: str
     kind: str

@@ -51,7 +51,10 @@ class Passphrases:
             PassphraseError: There is none, or none fits.
         """
         if key in self._known:
-            return attempt(self._known[key])
+            try:
+                return attempt(self._known[key])
+            except PassphraseError:  # it was changed since
+                del self._known[key]
         given = list(self._given(role))
         for _, passphrase in given:
             try:
@@ -93,7 +96,6 @@ class Passphrases:
         new = self._environ.get(NEW)
         given = new or (None if replacing else next((passphrase for _, passphrase in self._given(role)), None))
         if given:
-            self._known[key] = given
             return given
         if self._prompt is None:
             if replacing:
@@ -107,7 +109,6 @@ class Passphrases:
             elif self._prompt("Once more") != passphrase:
                 lead = "They differ. "
             else:
-                self._known[key] = passphrase
                 return passphrase
         raise PassphraseError(key, "no new passphrase was chosen")
 

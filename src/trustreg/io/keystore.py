@@ -1,0 +1,382 @@
+"""The folder that private keys live in: our own, or one shared with Docker or notary.
+
+``private/<id>.pem`` is a key in our own form, ``private/<id>.key`` one in that of the Go client, ``private/<id>.uri``
+says where a key lives that is not here. All three are read wherever they lie; the form of the folder decides what is
+written. ``<id>`` is the Notary id of the plain public key.
+
+Source: notary ``storage/filestore.go``, ``trustmanager/keystore.go``.
+"""
+
+import json
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from functools import partial
+from pathlib import Path
+from typing import Final, Literal, TypeAlias
+
+from trustreg.errors import ExistsError, FileError, KeyFileError, KeyKindError, TrustregError
+from trustreg.io.files import (
+    file_error,
+    locked,
+    private_dir,
+    read_bounded,
+    read_if_present,
+    remove_file,
+    write_atomically,
+)
+from trustreg.io.passphrases import Passphrases
+from trustreg.names import SNAPSHOT, TARGETS, TIMESTAMP
+from trustreg.ports import HeldKey
+from trustreg.sign import keyfile
+from trustreg.sign.signer import LocalSigner, PrivateKey, PublicKey, Signer, describe
+
+Form: TypeAlias = Literal["own", "notary"]
+
+MARKER: Final = "trustreg-store"
+
+
+def store_form(directory: Path) -> Form:
+    """Return the form of a trust directory: ``notary`` where Docker or notary use it too.
+
+    A file ``trustreg-store`` marks ours. Without it, ``private`` or ``tuf`` inside, or one of the places those
+    programs use, make it theirs. Anything else is, or will be, ours.
+
+    Raises:
+        FileError: It was written by a trustreg that knew more than this one.
+    """
+    marker = read_if_present(directory / MARKER, 64)
+    if marker is not None:
+        if marker.strip() != _LAYOUT:
+            raise FileError(str(directory), "its layout is that of a newer trustreg")
+        return "own"
+    theirs = directory.name == ".notary" or directory.parts[-2:] == (".docker", "trust")
+    return "notary" if theirs or any((directory / name).exists() for name in ("private", "tuf")) else "own"
+
+
+def claim_store(directory: Path, form: Form | None = None) -> Form:
+    """Make sure that *directory* is there, and settle its form before anything is written into it.
+
+    Raises:
+        FileError: It cannot be made, or others could write into it.
+    """
+    form = form or store_form(directory)
+    private_dir(directory)
+    if form == "own" and not (directory / MARKER).exists():
+        write_atomically(directory / MARKER, _LAYOUT + b"\n", 0o644)
+    return form
+
+
+class FileKeyStore:
+    """The private keys in a trust directory, as :class:`trustreg.ports.KeyStore`; and what people do with them.
+
+    A key that was opened, or added, stays open for as long as this object lives.
+
+    Args:
+        directory: The trust directory; made when the first key is written.
+        form: What is written: see :func:`store_form`.
+        passphrases: Where they come from.
+        random: Returns so many random bytes.
+        warn: Is told of files that are passed over.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        form: Form,
+        passphrases: Passphrases,
+        *,
+        random: keyfile.Random = secrets.token_bytes,
+        warn: Callable[[TrustregError], None] = lambda _: None,
+    ) -> None:
+        self._directory, self._form, self._passphrases = directory, form, passphrases
+        self._private = directory / "private"
+        self._random, self._warn = random, warn
+        self._open: dict[str, Signer] = {}
+
+    def keys(self) -> tuple[HeldKey, ...]:
+        """Return all keys, without opening any; a file that is no key is passed over with a warning.
+
+        Raises:
+            FileError: The folder cannot be read.
+        """
+        try:
+            paths = sorted(path for path in self._private.iterdir() if _KEY_FILE.fullmatch(path.name))
+        except FileNotFoundError:
+            return ()
+        except OSError as exc:
+            raise file_error(self._private, exc) from exc
+        found: dict[str, HeldKey] = {}
+        for path in paths:
+            try:
+                found.setdefault(path.stem, _held(path))
+            except (FileError, KeyFileError) as exc:
+                self._warn(exc)
+        return tuple(sorted(found.values(), key=lambda held: (held.role, held.gun or "", held.id)))
+
+    def find(self, start: str) -> HeldKey:
+        """Return the one key whose id begins with *start*.
+
+        Raises:
+            KeyFileError: There is none, or more than one.
+        """
+        found = [held for held in self.keys() if start and held.id.startswith(start.lower())]
+        if len(found) != 1:
+            problem = f"the ids of {len(found)} keys begin" if found else "no key has an id that begins"
+            raise KeyFileError(str(self._private), f"{problem} with {start!r}")
+        return found[0]
+
+    def open(self, held: HeldKey) -> Signer:
+        """Return a signer for *held*, asking for its passphrase where it needs one.
+
+        Raises:
+            PassphraseError: It is wrong or cannot be had.
+            KeyFileError: The file is damaged, or holds another key than it says.
+            FileError: The file cannot be read, or others can read it.
+            SignerError: The key lives elsewhere, and there is no getting at it.
+        """
+        if held.id not in self._open:
+            self._open[held.id] = self._foreign(held) if held.uri else LocalSigner(self._unlock(held))
+        return self._open[held.id]
+
+    def add(self, signer: Signer, role: str, gun: str | None) -> HeldKey:
+        """Store the key of *signer* encrypted.
+
+        Raises:
+            ExistsError: It is here.
+            KeyKindError: It is not in memory, so there is nothing to store.
+            PassphraseError: There is none to encrypt it under.
+            FileError: It could not be written.
+        """
+        private = _private(signer)
+        keyid = keyfile.key_id(signer.kind, signer.public)
+        self._require_new(keyid)
+        passphrase = self._passphrases.choose(keyid, role, gun)
+        return self._store(private, keyid, passphrase, role, gun)
+
+    def add_uri(self, uri: str, public: PublicKey, role: str, gun: str | None) -> HeldKey:
+        """Note that the private half of *public* is behind *uri*, after a trial signature.
+
+        Raises:
+            ExistsError: The key is here.
+            SettingError, KeyKindError, SignerError, PassphraseError: See :class:`trustreg.io.uri.UriSigner`.
+            FileError: It could not be written.
+        """
+        kind, raw = describe(public)
+        keyid = keyfile.key_id(kind, raw)
+        self._require_new(keyid)
+        held = HeldKey(id=keyid, kind=kind, role=role, gun=gun, public=raw, where=self._path(keyid, ".uri"), uri=uri)
+        signer = self._foreign(held)
+        signer.sign(b"trustreg: a trial signature", keyid)
+        document = {"uri": uri, "public": keyfile.public_pem(kind, raw).decode(), "role": role, "gun": gun}
+        self._write(held, (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode())
+        self._open[keyid] = signer
+        return held
+
+    def import_file(self, path: Path, role: str | None = None, gun: str | None = None) -> tuple[HeldKey, ...]:
+        """Store every private key in a file: PEM of any kind, OpenSSH, or an export of the Go client.
+
+        All of them or, where one cannot be opened or is here, none.
+
+        Args:
+            path: The file; its own passphrase is asked for as that of the file.
+            role: What the keys are to sign for; None takes the file's word for each.
+            gun: The collection; None takes the file's word for each.
+
+        Raises:
+            KeyFileError: It holds no key that could be used, or does not say for which role.
+            PassphraseError: The file's is wrong, or there is none to encrypt a key under.
+            ExistsError: One of the keys is here.
+            FileError: It cannot be read, or the store cannot be written.
+        """
+        keys: dict[str, tuple[PrivateKey, str, str | None]] = {}
+        for sealed in keyfile.read_key_file(read_bounded(path, keyfile.LARGEST_KEY_FILE), str(path)):
+            private = self._unseal(sealed, role)
+            keyid = _id(private)
+            self._require_new(keyid)
+            if not (wanted := role or sealed.role):
+                raise KeyFileError(str(path), "it does not say for which role its key is to sign: name the role")
+            keys[keyid] = private, wanted, gun or sealed.gun
+        return self._store_all(keys)
+
+    def export(self, held: HeldKey, form: Form) -> bytes:
+        """Return *held* as a file in *form*, encrypted under a passphrase that is chosen for it.
+
+        Raises:
+            PassphraseError: That of the key is wrong, or there is none to encrypt it under.
+            KeyKindError: The key lives elsewhere.
+            KeyFileError, FileError: See :meth:`open`.
+        """
+        private = _private(self.open(held))
+        passphrase = self._passphrases.choose(held.id, held.role, held.gun)
+        return self._seal(private, passphrase, held.role, held.gun, form=form, path=held.id)
+
+    def export_public(self, held: HeldKey) -> bytes:
+        """Return the public key of *held* as PEM; keys in the Go client's form have to be opened for it."""
+        kind, public = (held.kind, held.public) if held.public else _public(self.open(held))
+        return keyfile.public_pem(kind, public)
+
+    def change_passphrase(self, held: HeldKey) -> None:
+        """Encrypt *held* under another passphrase, in the form that it has.
+
+        Raises:
+            PassphraseError: The old one is wrong, or there is no new one.
+            KeyKindError: The key lives elsewhere.
+            KeyFileError, FileError: See :meth:`open`; the old file is as it was.
+        """
+        if held.uri:
+            raise _elsewhere(held.id, held.kind)
+        private = self._unlock(held)
+        passphrase = self._passphrases.choose(held.id, held.role, held.gun, replacing=True)
+        path = Path(held.where)
+        raw = self._seal(private, passphrase, held.role, held.gun, form="notary" if path.suffix == ".key" else "own")
+        with self._lock():
+            write_atomically(path, raw)
+
+    def remove(self, held: HeldKey) -> None:
+        """Forget *held*; no complaint where it is gone already."""
+        with self._lock():
+            remove_file(Path(held.where))
+        self._open.pop(held.id, None)
+
+    def _foreign(self, held: HeldKey) -> Signer:
+        from trustreg.io.uri import UriSigner
+
+        public = keyfile.read_public(keyfile.public_pem(held.kind, held.public), held.where)
+        return UriSigner(held.uri or "", public, partial(self._passphrases.secret, held.uri or ""))
+
+    def _unlock(self, held: HeldKey) -> PrivateKey:
+        path = Path(held.where)
+        sealed = _sealed(path)
+        _require_private(path)
+        if sealed.encrypted:
+            private = self._passphrases.unlock(held.id, held.role or None, held.gun, sealed.open)
+        else:
+            private = sealed.open()
+        if _id(private) != held.id:
+            raise KeyFileError(held.where, f"it holds key {_id(private)}, not the one it is named after")
+        return private
+
+    def _unseal(self, sealed: keyfile.SealedKey, role: str | None) -> PrivateKey:
+        if not sealed.encrypted:
+            return sealed.open()
+        name = f"{sealed.source}#{sealed.path}" if sealed.path else sealed.source
+        return self._passphrases.unlock(name, sealed.role or role, sealed.gun, sealed.open)
+
+    def _require_new(self, keyid: str) -> None:
+        if any(Path(self._path(keyid, suffix)).exists() for suffix in _SUFFIXES):
+            raise ExistsError(f"key {keyid}")
+
+    def _store(self, private: PrivateKey, keyid: str, passphrase: str, role: str, gun: str | None) -> HeldKey:
+        if self._form == "notary" and role not in _ROLES_OF_ONE_GUN:
+            gun = None  # as Go has it: a root or a delegation key may sign for many
+        suffix = ".key" if self._form == "notary" else ".pem"
+        kind, public = describe(private.public_key())
+        held = HeldKey(id=keyid, kind=kind, role=role, gun=gun, public=public, where=self._path(keyid, suffix))
+        self._write(held, self._seal(private, passphrase, role, gun, form=self._form))
+        self._open[keyid] = LocalSigner(private)
+        return held
+
+    def _store_all(self, keys: Mapping[str, tuple[PrivateKey, str, str | None]]) -> tuple[HeldKey, ...]:
+        chosen = {keyid: self._passphrases.choose(keyid, role, gun) for keyid, (_, role, gun) in keys.items()}
+        stored: list[HeldKey] = []
+        try:
+            for keyid, (private, role, gun) in keys.items():
+                stored.append(self._store(private, keyid, chosen[keyid], role, gun))
+        except TrustregError:
+            for held in stored:
+                self.remove(held)
+            raise
+        return tuple(stored)
+
+    def _seal(
+        self, private: PrivateKey, passphrase: str, role: str, gun: str | None, *, form: Form, path: str | None = None
+    ) -> bytes:
+        if form == "own":
+            return keyfile.write_own(private, passphrase, role=role, gun=gun, random=self._random)
+        return keyfile.write_notary(private, passphrase, role=role, gun=gun, random=self._random, path=path)
+
+    def _write(self, held: HeldKey, raw: bytes) -> None:
+        claim_store(self._directory, self._form)
+        private_dir(self._private)
+        with self._lock():
+            self._require_new(held.id)
+            write_atomically(Path(held.where), raw)
+
+    def _lock(self) -> AbstractContextManager[None]:
+        return locked(self._private / ".lock")
+
+    def _path(self, keyid: str, suffix: str) -> str:
+        return str(self._private / f"{keyid}{suffix}")
+
+
+def _held(path: Path) -> HeldKey:
+    if path.suffix == ".uri":
+        return _reference(path)
+    sealed = _sealed(path)
+    return HeldKey(
+        id=path.stem,
+        kind=sealed.kind,
+        role=sealed.role or "",
+        gun=sealed.gun,
+        public=sealed.public,
+        where=str(path),
+    )
+
+
+def _reference(path: Path) -> HeldKey:
+    try:
+        document = json.loads(read_bounded(path, _LARGEST_REFERENCE))
+    except (ValueError, RecursionError) as exc:
+        raise KeyFileError(str(path), "it is no JSON") from exc
+    if not isinstance(document, dict) or set(document) != {"uri", "public", "role", "gun"}:
+        raise KeyFileError(str(path), "it has to be an object of uri, public, role and gun")
+    uri, pem, role, gun = (document[name] for name in ("uri", "public", "role", "gun"))
+    if not all(isinstance(text, str) for text in (uri, pem, role, gun or "")):
+        raise KeyFileError(str(path), "its uri, public, role and gun have to be text")
+    kind, public = describe(keyfile.read_public(pem.encode("utf-8", "replace"), str(path)))
+    if keyfile.key_id(kind, public) != path.stem:
+        raise KeyFileError(str(path), "its public key is not the one it is named after")
+    return HeldKey(id=path.stem, kind=kind, role=role, gun=gun, public=public, where=str(path), uri=uri)
+
+
+def _sealed(path: Path) -> keyfile.SealedKey:
+    keys = keyfile.read_key_file(read_bounded(path, keyfile.LARGEST_KEY_FILE), str(path))
+    if len(keys) > 1:
+        raise KeyFileError(str(path), f"it holds {len(keys)} keys, and one was due")
+    return keys[0]
+
+
+def _require_private(path: Path) -> None:
+    try:
+        mode = path.stat().st_mode
+    except OSError as exc:
+        raise file_error(path, exc) from exc
+    if mode & 0o077:
+        raise FileError(str(path), "other users may read or write this private key", f"chmod 600 {path}")
+
+
+def _private(signer: Signer) -> PrivateKey:
+    if not isinstance(signer, LocalSigner):
+        raise _elsewhere(keyfile.key_id(signer.kind, signer.public), signer.kind)
+    return signer.private
+
+
+def _elsewhere(keyid: str, kind: str) -> KeyKindError:
+    return KeyKindError(keyid, kind, "its private half is not here")
+
+
+def _public(signer: Signer) -> tuple[str, bytes]:
+    return signer.kind, signer.public
+
+
+def _id(private: PrivateKey) -> str:
+    return keyfile.key_id(*describe(private.public_key()))
+
+
+_LAYOUT = b"1"
+_LARGEST_REFERENCE = 65_536  # bytes
+_SUFFIXES = (".pem", ".key", ".uri")
+_KEY_FILE = re.compile(r"[0-9a-f]{64}\.(?:pem|key|uri)")
+_ROLES_OF_ONE_GUN = frozenset({TARGETS, SNAPSHOT, TIMESTAMP})

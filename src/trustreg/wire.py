@@ -15,21 +15,25 @@ from trustreg.names import ROOT, Gun, Reference
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from trustreg import publisher
+    from trustreg.io.auth import Auth
     from trustreg.io.config import Config
     from trustreg.io.config import Site as Settings
-    from trustreg.io.http import Http
+    from trustreg.io.docker import DockerCredentials
     from trustreg.io.keystore import FileKeyStore
     from trustreg.io.passphrases import Passphrases
-    from trustreg.ports import Registry
+    from trustreg.io.registry import HttpRegistry
+    from trustreg.ports import Manifest
+    from trustreg.publisher import Published
+    from trustreg.publisher import Publisher as Author
+    from trustreg.sign.changes import Change
     from trustreg.sign.signer import Signer
 
 
 class Wiring:
-    """Everything a command needs, made when it is asked for.
+    """Everything a command needs, each made when it is first asked for.
 
     Args:
-        flags: Settings that win over environment and files, by the name the configuration has for them.
+        flags: Settings that win over environment and files, by the name that ``io.settings.FLAGS`` has for them.
         env: The environment.
         clock: Reads the time.
         trace: Is told of each request, one line each.
@@ -37,15 +41,14 @@ class Wiring:
 
     def __init__(
         self,
-        *,
-        flags: Mapping[str, Any] | None = None,
-        env: Mapping[str, str] | None = None,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        flags: Mapping[str, Any],
+        env: Mapping[str, str],
+        clock: Callable[[], datetime],
         trace: Callable[[str], None] | None = None,
     ) -> None:
-        self._flags = dict(flags or {})
-        self._env = os.environ if env is None else env
-        self._clock, self._trace = clock, trace
+        self._flags, self._env, self._clock, self._trace = flags, env, clock, trace
+        self._ways: dict[Any, Auth] = {}
+        self._registries: dict[Gun, HttpRegistry] = {}
         self._lock = Lock()
 
     @cached_property
@@ -53,5 +56,337 @@ class Wiring:
         return self._clock()
 
     def now(self) -> datetime:
-        """Return the time of this command: it is read once."""
+        """Return the time of this command, which is read once."""
         return self._now
+
+    def config(self) -> Config:
+        """Return what flags, environment and files say."""
+        return self._config
+
+    @cached_property
+    def _config(self) -> Config:
+        from trustreg.io.config import load
+
+        return load(self._flags, self._env, self._flags.get("config"))
+
+    @cached_property
+    def _trust_dir(self) -> Path:
+        return Path(self._config.trust_dir)
+
+    # --- reading ---
+
+    def verifier(self, max_age: timedelta = timedelta(0)) -> client.Verifier:
+        """Return the reader of all configured collections."""
+        from trustreg.dialects.notary1 import Notary1
+
+        return client.Verifier(Notary1(), self._site, self, max_age)
+
+    def judge_all(
+        self, images: Sequence[Reference], verifier: client.Verifier | None = None, *, compare: bool = True
+    ) -> list[client.Verdict]:
+        """Judge *images* at one time, several at once; the verdicts are in the order of the images."""
+        verifier, now = verifier or self.verifier(), self._clock() if verifier else self.now()
+
+        def judge(image: Reference) -> client.Verdict:
+            return verifier.judge(self._config.logical(image), now, compare=compare)
+
+        if len(images) == 1:
+            return [judge(images[0])]
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(max_workers=min(len(images), _AT_ONCE)) as pool:
+            return list(pool.map(judge, images))
+
+    def manifest(self, reference: Reference) -> Manifest:
+        """Return what the registry of *reference* serves: this is the port ``Registry``."""
+        return self._registry(reference.gun).manifest(reference)
+
+    def logical(self, reference: Reference) -> Reference:
+        """Return the name that *reference* is signed under, where it names a mirror."""
+        return self._config.logical(reference)
+
+    # --- writing ---
+
+    def publisher(self) -> Author:
+        """Return the writer of all configured collections, with the keys that are here."""
+        return self._publisher
+
+    @cached_property
+    def _publisher(self) -> Author:
+        from trustreg.dialects.notary1 import Notary1
+        from trustreg.io.stage import FileStage
+        from trustreg.publisher import Publisher as Author
+
+        def stage(gun: Gun) -> FileStage:
+            return FileStage(self._trust_dir, gun)
+
+        return Author(Notary1(), self._writable, self.keystore(), stage, _certify)
+
+    def init(self, gun: Gun, *, root_kind: str, kind: str, hold_snapshot: bool) -> Published:
+        """Begin the collection *gun* with new keys of these kinds."""
+        from trustreg.sign.signer import LocalSigner
+
+        def make(role: str) -> Signer:
+            return LocalSigner.generate(root_kind if role == ROOT else kind)
+
+        return self.publisher().init(gun, self.now(), make, hold_snapshot=hold_snapshot)
+
+    def keystore(self) -> FileKeyStore:
+        """Return the private keys that are here."""
+        return self._keystore
+
+    @cached_property
+    def _keystore(self) -> FileKeyStore:
+        from trustreg.io.keystore import FileKeyStore, store_form
+
+        return FileKeyStore(self._trust_dir, store_form(self._trust_dir), self.passphrases())
+
+    def passphrases(self) -> Passphrases:
+        """Return where passphrases come from."""
+        return self._passphrases
+
+    @cached_property
+    def _passphrases(self) -> Passphrases:
+        from trustreg.io.passphrases import Passphrases, terminal_prompt
+
+        file = self._flags.get("passphrase_file")
+        return Passphrases(self._env, file=Path(file) if file else None, prompt=terminal_prompt())
+
+    # --- finding the way ---
+
+    def _site(self, gun: Gun) -> client.Site:
+        return self._at(gun, write=False)
+
+    def _writable(self, gun: Gun) -> client.Site:
+        return self._at(gun, write=True)
+
+    def _at(self, gun: Gun, *, write: bool) -> client.Site:
+        from trustreg.io.cache import FileCache
+        from trustreg.io.files import private_dir
+        from trustreg.io.notary import NotaryServer
+
+        settings = self._config.site(gun)
+        private_dir(self._trust_dir)
+        return client.Site(
+            server=NotaryServer(self._way(settings), self._credentials, settings.server, gun, write=write),
+            cache=FileCache(self._trust_dir, gun),
+            pins=settings.pins,
+            roles=settings.roles,
+            offline_grace=settings.offline_grace,
+        )
+
+    def _registry(self, gun: Gun) -> HttpRegistry:
+        from trustreg.io.registry import HttpRegistry
+
+        with self._lock:
+            if gun in self._registries:
+                return self._registries[gun]
+        settings = self._config.site(gun)
+        aliases = {str(gun): f"{settings.registry}/{settings.repository}"}
+        registry = HttpRegistry(
+            self._way(settings), self._credentials, aliases=aliases, headers=self._credentials.headers()
+        )
+        with self._lock:
+            return self._registries.setdefault(gun, registry)
+
+    def _way(self, settings: Settings) -> Auth:
+        """Return what carries requests to the servers of *settings*; collections with the same settings share it."""
+        from trustreg.io.address import Url
+        from trustreg.io.auth import Auth
+        from trustreg.io.http import Http
+        from trustreg.io.tls import Tls, TlsFiles
+
+        server = Url.parse(settings.server).authority
+        insecure = {server: settings.insecure_server, settings.registry: settings.insecure_registry}
+        files = TlsFiles(settings.ca, settings.client_cert, settings.client_key)
+        key = (server, settings.registry, files, settings.realms, *insecure.values())
+        with self._lock:
+            if key not in self._ways:
+                shown = {server: files, settings.registry: files} if any(files) else {}
+                realms = {realm: TlsFiles(ca=settings.ca) for realm in settings.realms if settings.ca}
+                tls = Tls(self._env, self._home, {**realms, **shown})
+                plain = [host for host, allowed in insecure.items() if allowed]
+                http = Http(self._env, tls, insecure=plain, trace=self._trace)
+                self._ways[key] = Auth(http, realms=dict.fromkeys((server, settings.registry), settings.realms))
+            return self._ways[key]
+
+    @cached_property
+    def _credentials(self) -> DockerCredentials:
+        from trustreg.io.docker import DockerCredentials
+
+        return DockerCredentials(self._env, self._home)
+
+    @cached_property
+    def _home(self) -> str:
+        return self._env.get("HOME") or str(Path("~").expanduser())
+
+
+class Verifier:
+    """Says whether images are what their publishers signed. Keep one; threads may share it.
+
+    Settings are those of the command line: flags given here win over the environment, that over the configuration file.
+
+    Args:
+        server: The trust server, instead of the configured one.
+        trust_dir: Where trusted metadata is remembered.
+        config: Read this configuration file and no other.
+        ca: A PEM file with the CA of the trust server and the registry.
+        pins: Root key ids; only a root with one of them is believed.
+        first_use: Whether a root never seen before may be believed.
+        roles: The roles whose word counts, in order.
+        offline_grace: How old trust data may be while nobody can be reached.
+        max_age: For how long a collection that was read may answer again without asking the server.
+        env: The environment; by default that of the process.
+        clock: Reads the time; by default that of the machine.
+        trace: Is told of each request, one line each.
+    """
+
+    def __init__(
+        self,
+        *,
+        server: str | None = None,
+        trust_dir: str | os.PathLike[str] | None = None,
+        config: str | os.PathLike[str] | None = None,
+        ca: str | os.PathLike[str] | None = None,
+        pins: Iterable[str] = (),
+        first_use: bool | None = None,
+        roles: Iterable[str] = (),
+        offline_grace: timedelta | None = None,
+        max_age: timedelta = timedelta(0),
+        env: Mapping[str, str] | None = None,
+        clock: Callable[[], datetime] | None = None,
+        trace: Callable[[str], None] | None = None,
+    ) -> None:
+        flags = {
+            **_common(server=server, trust_dir=trust_dir, config=config, ca=ca, pins=pins, first_use=first_use),
+            "roles": tuple(roles),
+            "offline_grace": f"{int(offline_grace.total_seconds())}s" if offline_grace else None,
+        }
+        self._clock = clock or _utc_now
+        self._wiring = Wiring(flags, os.environ if env is None else env, self._clock, trace)
+        self._verifier = self._wiring.verifier(max_age)
+
+    def verify(self, image: str | Reference, *, compare: bool = True) -> client.Trusted:
+        """Require *image* to be what its publishers signed; see :meth:`trustreg.client.Verifier.verify`.
+
+        Raises:
+            UntrustedError: It is not.
+            UnavailableError: An answer could not be had.
+            InputError: The name, or a setting, cannot be used.
+        """
+        return self._verifier.verify(self._named(image), self._clock(), compare=compare)
+
+    def judge(self, image: str | Reference, *, compare: bool = True) -> client.Verdict:
+        """Say whether *image* is what its publishers signed: Trusted, Untrusted or Unknown.
+
+        Raises:
+            InputError: The name, or a setting, cannot be used.
+        """
+        return self._verifier.judge(self._named(image), self._clock(), compare=compare)
+
+    def judge_all(self, images: Iterable[str | Reference], *, compare: bool = True) -> list[client.Verdict]:
+        """Judge several images at once; the verdicts are in the order of the images."""
+        references = [_reference(image) for image in images]
+        return self._wiring.judge_all(references, self._verifier, compare=compare) if references else []
+
+    def contents(self, gun: str | Gun) -> client.Contents:
+        """Return everything that the collection *gun* says; see :meth:`trustreg.client.Verifier.contents`."""
+        return self._verifier.contents(Gun(gun) if isinstance(gun, str) else gun, self._clock())
+
+    def _named(self, image: str | Reference) -> Reference:
+        return self._wiring.logical(_reference(image))
+
+
+class Publisher:
+    """Signs and publishes. Settings are found as by :class:`Verifier`.
+
+    Args:
+        server: The trust server, instead of the configured one.
+        trust_dir: Where the keys are.
+        config: Read this configuration file and no other.
+        ca: A PEM file with the CA of the trust server and the registry.
+        pins: Root key ids; only a root with one of them is believed.
+        first_use: Whether a root never seen before may be believed.
+        passphrase_file: A file with the passphrase of the keys.
+        env: The environment; by default that of the process.
+        clock: Reads the time; by default that of the machine.
+        trace: Is told of each request, one line each.
+    """
+
+    def __init__(
+        self,
+        *,
+        server: str | None = None,
+        trust_dir: str | os.PathLike[str] | None = None,
+        config: str | os.PathLike[str] | None = None,
+        ca: str | os.PathLike[str] | None = None,
+        pins: Iterable[str] = (),
+        first_use: bool | None = None,
+        passphrase_file: str | os.PathLike[str] | None = None,
+        env: Mapping[str, str] | None = None,
+        clock: Callable[[], datetime] | None = None,
+        trace: Callable[[str], None] | None = None,
+    ) -> None:
+        flags = {
+            **_common(server=server, trust_dir=trust_dir, config=config, ca=ca, pins=pins, first_use=first_use),
+            "passphrase_file": os.fspath(passphrase_file) if passphrase_file else None,
+        }
+        self._clock = clock or _utc_now
+        self._wiring = Wiring(flags, os.environ if env is None else env, self._clock, trace)
+
+    def init(
+        self, gun: str | Gun, *, root_kind: str = "ecdsa", kind: str = "ed25519", hold_snapshot: bool = False
+    ) -> Published:
+        """Begin a collection; see :meth:`trustreg.publisher.Publisher.init`."""
+        gun = Gun(gun) if isinstance(gun, str) else gun
+        return self._wiring.init(gun, root_kind=root_kind, kind=kind, hold_snapshot=hold_snapshot)
+
+    def stage(self, image: str | Reference) -> tuple[Change, ...]:
+        """Stage what the registry serves for the tag of *image*; see :meth:`trustreg.publisher.Publisher.sign`."""
+        named = self._wiring.logical(_reference(image))
+        return self._wiring.publisher().sign(named, self._wiring, self._clock())
+
+    def stage_removal(self, image: str | Reference) -> tuple[Change, ...]:
+        """Stage that the tag of *image* is signed no more."""
+        named = self._wiring.logical(_reference(image))
+        return self._wiring.publisher().remove(named, self._clock())
+
+    def publish(self, gun: str | Gun) -> Published:
+        """Publish what is staged; see :meth:`trustreg.publisher.Publisher.publish`."""
+        return self._wiring.publisher().publish(Gun(gun) if isinstance(gun, str) else gun, self._clock())
+
+    def sign(self, image: str | Reference) -> Published:
+        """Sign what the registry serves for the tag of *image*, and publish that."""
+        self.stage(image)
+        return self.publish(self._wiring.logical(_reference(image)).gun)
+
+
+def _common(
+    *,
+    server: str | None,
+    trust_dir: str | os.PathLike[str] | None,
+    config: str | os.PathLike[str] | None,
+    ca: str | os.PathLike[str] | None,
+    pins: Iterable[str],
+    first_use: bool | None,
+) -> dict[str, Any]:
+    paths = {"trust_dir": trust_dir, "config": config, "ca": ca}
+    flags = {name: os.fspath(path) if path else None for name, path in paths.items()}
+    return {**flags, "server": server, "pin": tuple(pins), "first_use": first_use}
+
+
+def _reference(image: str | Reference) -> Reference:
+    return Reference.parse(image) if isinstance(image, str) else image
+
+
+def _certify(signer: Signer, gun: Gun, now: datetime) -> bytes:
+    from trustreg.sign.certificate import root_certificate
+
+    return root_certificate(signer, gun, now, serial=int.from_bytes(os.urandom(16), "big"))
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+_AT_ONCE = 8  # images judged at the same time

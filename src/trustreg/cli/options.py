@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import click
 
@@ -12,11 +12,16 @@ from trustreg.errors import NameFormError
 from trustreg.names import Gun, Reference
 from trustreg.wire import Wiring
 
+if TYPE_CHECKING:
+    _ParamType = click.ParamType[Any]
+else:  # generic in newer releases only
+    _ParamType = click.ParamType
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class _Named(click.ParamType):
+class _Named(_ParamType):
     """An argument that one of our names is parsed from."""
 
     def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
@@ -74,12 +79,8 @@ def settings(command: Callable[Concatenate[Wiring, P], R], *, options: tuple[Any
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         flags = {name: kwargs.pop(name) for name in names}
         verbose = bool(flags.pop("verbose", False))
-        wiring = Wiring(
-            flags=flags,
-            env=os.environ,
-            clock=lambda: datetime.now(UTC),
-            trace=(lambda line: click.echo(line, err=True)) if verbose else None,
-        )
+        trace = (lambda line: click.echo(line, err=True)) if verbose else None
+        wiring = Wiring(flags, os.environ, lambda: datetime.now(UTC), trace)
         click.get_current_context().obj = wiring
         return command(wiring, *args, **kwargs)
 

@@ -1,5 +1,7 @@
 """``trustreg init``, ``sign``, ``publish`` and ``remove``."""
 
+from collections.abc import Sequence
+
 import click
 
 from trustreg.cli.options import GUN, IMAGE, as_format, writing
@@ -67,9 +69,10 @@ def sign(wiring: Wiring, images: tuple[Reference, ...], as_: str, *, no_publish:
       trustreg sign registry.example/team/app:1.0
       trustreg sign --no-publish registry.example/team/app:1.0 registry.example/team/app:latest
     """
-    publisher, registry, now = wiring.publisher(), wiring.registry(), wiring.now()
+    publisher, now = wiring.publisher(), wiring.now()
     with progress(f"signing {len(images)} image{'s' * (len(images) > 1)}"):
-        staged = [(image.gun, change) for image in images for change in publisher.sign(image, registry, now)]
+        named = [wiring.logical(image) for image in images]
+        staged = [(image.gun, change) for image in named for change in publisher.sign(image, wiring, now)]
     _finish(wiring, staged, as_, no_publish=no_publish)
 
 
@@ -103,13 +106,14 @@ def remove(wiring: Wiring, images: tuple[Reference, ...], as_: str, *, no_publis
     """
     publisher, now = wiring.publisher(), wiring.now()
     with progress("looking for what signed it"):
-        staged = [(image.gun, change) for image in images for change in publisher.remove(image, now)]
+        named = [wiring.logical(image) for image in images]
+        staged = [(image.gun, change) for image in named for change in publisher.remove(image, now)]
     _finish(wiring, staged, as_, no_publish=no_publish)
 
 
 def _finish(
     wiring: Wiring,
-    staged: list[tuple[Gun, Change]],
+    staged: Sequence[tuple[Gun, Change]],
     as_: str,
     *,
     no_publish: bool,

@@ -1,0 +1,300 @@
+"""Run the trust server: ``trustreg serve``, and the same inside a program.
+
+One parent process unlocks the keys and watches; workers serve. All of them share one SQLite file and may be killed
+at any moment. A worker ends with its parent, so a killed server leaves nobody behind on its port.
+"""
+
+import gc
+import ipaddress
+import os
+import secrets
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from multiprocessing import connection, parent_process
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Self
+
+from trustreg.errors import FileError, InputError, PassphraseError, SettingError, UnavailableError
+from trustreg.io.files import private_dir, read_bounded, read_if_present, write_atomically
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from trustreg.io.front import Front
+
+PASSPHRASE: Final = "TRUSTREG_SERVER_PASSPHRASE"  # noqa: S105 (the name of a variable)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How to serve.
+
+    Args:
+        state: The folder of the database; made if it is not there.
+        host: Address to listen on.
+        port: Port to listen on; 0 takes a free one.
+        tls_cert: Certificate chain (PEM), leaf first. Plain HTTP without.
+        tls_key: Its private key (PEM).
+        workers: Processes. One answers some 40 000 reads per second.
+        log: ``off``, ``text`` or ``json``: a line on standard error for each request.
+        key_kind: What keys to make for the server's own roles.
+        dangerous_plain_http: Speak plain HTTP on addresses that other machines reach.
+    """
+
+    state: Path
+    host: str = "127.0.0.1"
+    port: int = 4443
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    workers: int = 1
+    log: str = "off"
+    key_kind: str = "ecdsa"
+    dangerous_plain_http: bool = False
+
+    @property
+    def url(self) -> str:
+        """The base URL."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if self.tls_cert else 'http'}://{host}:{self.port}"
+
+
+@dataclass(eq=False)
+class ExtraError(InputError):
+    """A package is not installed that only the server needs."""
+
+    code = "extra"
+    package: str
+
+    def __str__(self) -> str:
+        return f"the server needs {self.package}, which is not installed"
+
+    @property
+    def remedy(self) -> str:
+        """What a person can do about it."""
+        return "pip install 'trustreg[server]'"
+
+
+def run(settings: Settings, passphrase: str, say: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT; requests under way are finished first.
+
+    Args:
+        settings: How to serve.
+        passphrase: What the server's keys are encrypted under.
+        say: Takes one line for people, ``listening on URL``, when the first request can come.
+
+    Raises:
+        InputError: The settings cannot be used, the passphrase is wrong, or a package is missing.
+        FileError: The state folder cannot be used.
+    """
+    try:
+        from granian import Granian
+        from granian.constants import HTTPModes, Interfaces, SSLProtocols
+        from granian.http import HTTP1Settings
+        from granian.log import LogLevels
+
+        from trustreg.io.sql import unlock
+    except ImportError as exc:
+        raise ExtraError(exc.name or "granian") from exc
+    _require_safe(settings)
+    key = unlock(settings.state, passphrase)
+    settings = _with_port(settings)
+    gc.enable()  # a command line that ends soon may have turned it off
+    try:
+        server = Granian(
+            "trustreg",
+            address=settings.host,
+            port=settings.port,
+            interface=Interfaces.RSGI,
+            workers=settings.workers,
+            http=HTTPModes.http1,
+            http1_settings=HTTP1Settings(header_read_timeout=_HEADER_PATIENCE * 1000),
+            websockets=False,
+            log_level=LogLevels.error,
+            log_dictconfig=_LOGGING,
+            ssl_cert=settings.tls_cert,
+            ssl_key=settings.tls_key,
+            ssl_protocol_min=SSLProtocols.tls12,  # Docker and notary are old
+            respawn_failed_workers=True,
+            workers_kill_timeout=_DRAIN,
+        )
+    except (ssl.SSLError, OSError) as exc:
+        problem = f"{settings.tls_cert} and {settings.tls_key} are no certificate with its key: {exc}"
+        raise SettingError("--tls-cert, --tls-key", problem) from exc
+    threading.Thread(target=_announce, args=(settings, say), daemon=True).start()
+    server.serve(target_loader=partial(_worker, settings, key), wrap_loader=False)
+
+
+def find_passphrase(state: Path, file: Path | None, given: str | None, say: Callable[[str], None]) -> str:
+    """Return the passphrase of the server's keys: from *file*, as *given*, or kept beside the database.
+
+    A new server that is given none makes one and keeps it in the state folder, readable by its owner only. It then
+    protects copies of the database alone, such as backups; to keep it elsewhere is better, and said.
+
+    Raises:
+        PassphraseError: None is given, and the keys are sealed under one that is not kept here.
+        FileError: A file cannot be read or written.
+    """
+    if file is not None:
+        return _line(file, read_bounded(file, _LONGEST, pipes=True))
+    if given:
+        return given
+    kept = private_dir(state) / "passphrase"
+    content = read_if_present(kept, _LONGEST)
+    if content is not None:
+        return _line(kept, content)
+    if (state / "trust.db").exists():
+        hint = f"set {PASSPHRASE} or name a file with --passphrase-file"
+        raise PassphraseError(
+            "of the server", "its passphrase is not kept in the state folder, and none is given", hint
+        )
+    made = secrets.token_urlsafe(32)
+    write_atomically(kept, f"{made}\n".encode())
+    say(f"made a passphrase for the server's keys: {kept} (better kept elsewhere, see --passphrase-file)")
+    return made
+
+
+class Embedded:
+    """A trust server for as long as a ``with`` block runs: for tests, demonstrations and a first try.
+
+    ::
+
+        with Embedded(Path("state")) as server:
+            print(server.url)
+
+    It is ``trustreg serve`` in a process of its own. Without *state* nothing outlives the block.
+    """
+
+    def __init__(self, state: Path, *, tls_cert: Path | None = None, tls_key: Path | None = None) -> None:
+        self._state = state
+        self._tls = [("--tls-cert", tls_cert), ("--tls-key", tls_key)]
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = ""
+
+    def __enter__(self) -> Self:
+        argv = [sys.executable, "-m", "trustreg", "serve", "--state", str(self._state), "--listen", "127.0.0.1:0"]
+        argv += [word for name, path in self._tls if path for word in (name, str(path))]
+        log = private_dir(self._state) / "log"
+        with log.open("wb") as stderr:
+            self._process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr)
+        deadline = time.monotonic() + _START
+        while not self.url:
+            said = log.read_text("utf-8", "replace")
+            self.url = next((line.removeprefix(_READY) for line in said.splitlines() if line.startswith(_READY)), "")
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.__exit__(None, None, None)
+                raise UnavailableError(f"the embedded server did not start: {said.strip()[-400:]}")
+            time.sleep(0.01)
+        return self
+
+    def __exit__(self, _kind: object, _error: object, _trace: "TracebackType | None") -> None:
+        if self._process:
+            self._process.terminate()
+            try:
+                self._process.wait(_DRAIN)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+            self._process = None
+
+
+# --- the parent ------------------------------------------------------------------------------------------------
+
+
+def _require_safe(settings: Settings) -> None:
+    if (settings.tls_cert is None) != (settings.tls_key is None):
+        raise SettingError("--tls-cert, --tls-key", "a certificate and its key go together")
+    if settings.tls_cert is None and not (_is_loopback(settings.host) or settings.dangerous_plain_http):
+        problem = f"{settings.host} is reached by other machines, and plain HTTP lets anybody on the way change answers"
+        raise SettingError("--listen", f"{problem}; give --tls-cert and --tls-key")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _with_port(settings: Settings) -> Settings:
+    """Require the address to be free: workers share their port, so a second server would not be told."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except (OSError, OverflowError) as exc:
+            said = exc.strerror if isinstance(exc, OSError) else str(exc)
+            raise SettingError("--listen", f"{settings.host}:{settings.port} cannot be had: {said}") from exc
+        return replace(settings, port=probe.getsockname()[1])
+
+
+def _announce(settings: Settings, say: Callable[[str], None]) -> None:
+    """Say that the server listens once it does."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 (a comparison)
+    for _ in range(int(_START / 0.01)):
+        try:
+            socket.create_connection((host, settings.port), timeout=1).close()
+        except OSError:
+            time.sleep(0.01)
+        else:
+            say(f"{_READY}{settings.url}")
+            return
+
+
+def _line(path: Path, content: bytes) -> str:
+    text = content.decode("utf-8", "surrogateescape").removesuffix("\n").removesuffix("\r")
+    if not text:
+        raise FileError(str(path), "it holds no passphrase")
+    return text
+
+
+# --- a worker --------------------------------------------------------------------------------------------------
+
+
+def _worker(settings: Settings, key: bytes) -> "Front":
+    """Make what one worker process serves."""
+    from trustreg.io.front import Access, Front
+    from trustreg.io.sql import SqlStore
+    from trustreg.io.wsgi import make_app
+    from trustreg.server import TrustServer
+
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    store = SqlStore(settings.state, key)
+    app = make_app(TrustServer(store, key_kind=settings.key_kind), stamps=store.stamps)
+    spell = {"text": Access.text, "json": Access.json}.get(settings.log)
+    log = (lambda access: print(spell(access), file=sys.stderr, flush=True)) if spell else None  # noqa: T201
+    return Front(app, store.stamps, log=log, close=store.close)
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+
+_READY = "listening on "
+_START = 30.0  # seconds that a start may take
+_DRAIN = 30  # seconds that requests under way have to end in
+_HEADER_PATIENCE = 10  # seconds for the head of a request
+_LONGEST = 4096  # bytes of a passphrase
+_LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "trustreg: %(levelname)s: %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain", "stream": "ext://sys.stderr"}},
+    "loggers": {
+        "_granian": {"handlers": ["stderr"], "level": "ERROR", "propagate": False},
+        "granian.access": {"handlers": [], "propagate": False},
+        "trustreg.server": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
+    },
+}

@@ -34,10 +34,6 @@ class ProxyRefusedError(OSError):
         self.status = status
 
 
-class OverdueError(TimeoutError):
-    """The exchange as a whole has taken longer than it may."""
-
-
 class TruncatedError(OSError):
     """The connection ended before the body did."""
 
@@ -50,10 +46,10 @@ class Deadline(NamedTuple):
     wait: float
 
     def left(self, step: float) -> float:
-        """Return how long a step of at most *step* seconds may take; raise :class:`OverdueError` at the end."""
+        """Return how long a step of at most *step* seconds may take; raise ``TimeoutError`` at the end."""
         rest = self.until - time.monotonic()
         if rest <= 0:
-            raise OverdueError
+            raise TimeoutError
         return min(rest, step)
 
 

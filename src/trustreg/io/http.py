@@ -391,8 +391,7 @@ def _network_problem(error: Exception, deadline: Deadline) -> str | None:
     import socket
     import ssl
 
-    from trustreg.io.connection import OverdueError
-
+    overdue = time.monotonic() >= deadline.until
     said = (getattr(error, "strerror", None) or str(error)).lower()
     sentences: tuple[tuple[type[Exception] | UnionType, str], ...] = (
         (
@@ -400,8 +399,7 @@ def _network_problem(error: Exception, deadline: Deadline) -> str | None:
             "the connection was closed before there was an answer",
         ),
         (socket.gaierror, f"its name does not resolve ({said})"),
-        (OverdueError, "the answer was not complete in time"),
-        (TimeoutError, f"no answer within {deadline.wait:g} seconds"),
+        (TimeoutError, "the answer was not complete in time" if overdue else "there was no answer in time"),
         (http.client.IncompleteRead, "the answer was cut short"),
         (OSError, said),
     )

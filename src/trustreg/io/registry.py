@@ -6,8 +6,8 @@ only said when a registry said it: a page that some proxy serves with 404 is no 
 Where images really are may differ from what they are called: *aliases* map a host, or a host with the beginning of a
 path, to another. Signatures and collections keep the logical name; only requests and credentials go elsewhere.
 
-https is tried first everywhere. Plain http follows only for this machine and for hosts marked insecure, when the port
-does not speak TLS, or when nobody listens at 443. A certificate that is refused stays refused.
+https is tried first everywhere. Plain http follows only for this machine and for hosts marked insecure, when there is
+no TLS at that port or no answer. A certificate that is refused stays refused.
 
 Source: distribution ``docs/spec/api.md``; OCI distribution-spec 1.1; CVE-2021-41190 for the media types.
 """
@@ -106,9 +106,7 @@ class HttpRegistry:
             try:
                 reply = self._auth.get(url, access, limit=_LARGEST, headers={**self._headers, "Accept": _ACCEPT})
             except (PlainServerError, OfflineError) as exc:
-                absent = isinstance(exc, OfflineError) and url.authority == url.host  # 443 was our guess
-                other = exc.where == url.origin and (absent or isinstance(exc, PlainServerError))
-                if known or scheme == "http" or not other or not self._auth.http.may_be_plain(url):
+                if known or scheme == "http" or exc.where != url.origin or not self._auth.http.may_be_plain(url):
                     raise
             else:
                 self._schemes[place.host] = scheme

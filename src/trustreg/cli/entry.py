@@ -44,6 +44,13 @@ def run(arguments: list[str]) -> int:
         return exit_code(exc)
     except BrokenPipeError:
         return EXIT_UNKNOWN
+    except Exception as exc:  # noqa: BLE001 # whatever went wrong, it is no verdict, and Python's own exit code is one
+        last = exc.__traceback__
+        while last and last.tb_next:
+            last = last.tb_next
+        at = f"{last.tb_frame.f_code.co_filename}:{last.tb_lineno}" if last else "an unknown place"
+        click.echo(f"trustreg: this is a bug in trustreg: {type(exc).__name__}: {exc} (at {at})", err=True)
+        return EXIT_UNKNOWN
     return result if isinstance(result, int) else 0
 
 

@@ -22,36 +22,40 @@ def main() -> NoReturn:
 
 def run(arguments: list[str]) -> int:
     """Run the command line *arguments* and return the exit code."""
-    import click
-
     from trustreg.cli.commands import cli
-    from trustreg.errors import TrustregError
 
     try:
         result = cli.main(arguments, prog_name="trustreg", standalone_mode=False)
-    except click.exceptions.Exit as exc:
-        return exc.exit_code
-    except click.Abort:
-        click.echo("trustreg: interrupted", err=True)
-        return EXIT_UNKNOWN
-    except click.ClickException as exc:
-        exc.show()
-        return EXIT_USAGE
-    except TrustregError as exc:
+    except BaseException as exc:  # noqa: BLE001 # whatever it was, Python's own exit code would be a verdict
+        return _explain(exc)
+    return result if isinstance(result, int) else 0
+
+
+def _explain(error: BaseException) -> int:
+    """Say what ended the command, and return the exit code for it."""
+    import click
+
+    from trustreg.errors import TrustregError
+
+    if isinstance(error, click.exceptions.Exit):
+        return error.exit_code
+    if isinstance(error, TrustregError):
         from trustreg.cli.render import complain
 
-        complain(exc)
-        return exit_code(exc)
-    except BrokenPipeError:
-        return EXIT_UNKNOWN
-    except Exception as exc:  # noqa: BLE001 # whatever went wrong, it is no verdict, and Python's own exit code is one
-        last = exc.__traceback__
-        while last and last.tb_next:
-            last = last.tb_next
-        at = f"{last.tb_frame.f_code.co_filename}:{last.tb_lineno}" if last else "an unknown place"
-        click.echo(f"trustreg: this is a bug in trustreg: {type(exc).__name__}: {exc} (at {at})", err=True)
-        return EXIT_UNKNOWN
-    return result if isinstance(result, int) else 0
+        complain(error)
+        return exit_code(error)
+    if isinstance(error, click.ClickException):
+        error.show()
+        return EXIT_USAGE
+    if isinstance(error, click.Abort | KeyboardInterrupt):
+        click.echo("trustreg: interrupted", err=True)
+    elif not isinstance(error, BrokenPipeError):
+        at = error.__traceback__
+        while at and at.tb_next:
+            at = at.tb_next
+        where = f" ({at.tb_frame.f_code.co_filename}:{at.tb_lineno})" if at else ""
+        click.echo(f"trustreg: this is a bug in trustreg: {type(error).__name__}: {error}{where}", err=True)
+    return EXIT_UNKNOWN
 
 
 def exit_code(error: Exception) -> int:

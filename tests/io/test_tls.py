@@ -1,0 +1,243 @@
+"""TLS connections trust what they should, show what they may, and say what is wrong with a certificate."""
+
+from __future__ import annotations
+
+import datetime as dt
+import shutil
+import ssl
+from typing import TYPE_CHECKING
+
+import pytest
+import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from tests.io.rogue import Rogue, reply
+from tests.peers import Authority, notary_server
+from trustreg.errors import SettingError, TlsError
+from trustreg.io.http import Http, Timeouts
+from trustreg.io.tls import Tls, TlsFiles
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+def context(pair: trustme.LeafCert) -> ssl.SSLContext:
+    made = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    pair.configure_cert(made)
+    return made
+
+
+def client(home: Path, servers: Mapping[str, TlsFiles] | None = None, env: Mapping[str, str] | None = None) -> Http:
+    return Http({}, Tls(env or {}, str(home), servers, system=[str(home / "certs.d")]), timeouts=Timeouts(5, 5, 10))
+
+
+def put(folder: Path, *files: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in files:
+        shutil.copy(file, folder / file.name)
+
+
+def test_an_explicit_ca_is_enough(tmp_path: Path) -> None:
+    """By host and port, by host, for all."""
+    ca = trustme.CA()
+    ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    with Rogue(lambda _: reply(body=b"ok"), context(ca.issue_cert("127.0.0.1"))) as server:
+        for name in (server.host, "127.0.0.1", "*"):
+            with client(tmp_path, {name: TlsFiles(ca=str(tmp_path / "ca.pem"))}) as http:
+                assert http.get(server.url, limit=9).body == b"ok"
+
+
+def test_an_explicit_ca_stands_alone(tmp_path: Path) -> None:
+    """Neither the folders nor the environment can widen or replace what somebody pinned."""
+    ca, other = trustme.CA(), trustme.CA()
+    ca.cert_pem.write_to_path(str(tmp_path / "ca.crt"))
+    other.cert_pem.write_to_path(str(tmp_path / "other.pem"))
+    with Rogue(lambda _: reply(), context(ca.issue_cert("127.0.0.1"))) as server:
+        put(tmp_path / ".docker/tls" / server.host, tmp_path / "ca.crt")
+        env = {"REQUESTS_CA_BUNDLE": str(tmp_path / "ca.crt"), "SSL_CERT_FILE": str(tmp_path / "ca.crt")}
+        with (
+            client(tmp_path, {"*": TlsFiles(ca=str(tmp_path / "other.pem"))}, env) as http,
+            pytest.raises(TlsError, match="unknown authority"),
+        ):
+            http.get(server.url, limit=9)
+
+
+@pytest.mark.parametrize("folder", [".docker/tls", ".config/containers/certs.d", "certs.d"])
+def test_a_folder_adds_its_ca(tmp_path: Path, folder: str) -> None:
+    """Docker's folder of trust servers and the registries' ones."""
+    ca = trustme.CA()
+    ca.cert_pem.write_to_path(str(tmp_path / "any.crt"))
+    with Rogue(lambda _: reply(body=b"ok"), context(ca.issue_cert("127.0.0.1"))) as server:
+        put(tmp_path / folder / server.host, tmp_path / "any.crt")
+        with client(tmp_path) as http:
+            assert http.get(server.url, limit=9).body == b"ok"
+
+
+def test_a_folder_is_for_its_port_only(tmp_path: Path) -> None:
+    """The CA of one port says nothing about another."""
+    ca = trustme.CA()
+    ca.cert_pem.write_to_path(str(tmp_path / "ca.crt"))
+    with Rogue(lambda _: reply(), context(ca.issue_cert("127.0.0.1"))) as server:
+        put(tmp_path / ".docker/tls" / f"127.0.0.1:{server.port + 1}", tmp_path / "ca.crt")
+        put(tmp_path / ".docker/tls/127.0.0.1", tmp_path / "ca.crt")
+        with client(tmp_path) as http, pytest.raises(TlsError):
+            http.get(server.url, limit=9)
+
+
+def test_a_folder_adds_to_the_system(tmp_path: Path) -> None:
+    """As Docker does: what the system trusts stays trusted."""
+    system, extra = trustme.CA(), trustme.CA()
+    system.cert_pem.write_to_path(str(tmp_path / "system.pem"))
+    extra.cert_pem.write_to_path(str(tmp_path / "extra.crt"))
+    with Rogue(lambda _: reply(body=b"ok"), context(system.issue_cert("127.0.0.1"))) as server:
+        put(tmp_path / ".docker/tls" / server.host, tmp_path / "extra.crt")
+        with client(tmp_path, env={"SSL_CERT_FILE": str(tmp_path / "system.pem")}) as http:
+            assert http.get(server.url, limit=9).body == b"ok"
+
+
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_the_environment_names_the_system_roots(tmp_path: Path, variable: str) -> None:
+    """Behind a company's proxy people set one of these."""
+    ca = trustme.CA()
+    ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    with (
+        Rogue(lambda _: reply(body=b"ok"), context(ca.issue_cert("127.0.0.1"))) as server,
+        client(tmp_path, env={variable: str(tmp_path / "ca.pem")}) as http,
+    ):
+        assert http.get(server.url, limit=9).body == b"ok"
+
+
+def test_an_unknown_authority_is_named_with_the_place_for_its_ca(tmp_path: Path) -> None:
+    """The remedy is a path that works."""
+    with (
+        Rogue(lambda _: reply(), context(trustme.CA().issue_cert("127.0.0.1"))) as server,
+        client(tmp_path) as http,
+        pytest.raises(TlsError, match="unknown authority") as caught,
+    ):
+        http.get(server.url, limit=9)
+
+    assert f"{tmp_path}/.docker/tls/{server.host}/ca.crt" in str(caught.value.remedy)
+    assert server.requests == []
+
+
+def test_an_expired_certificate_is_named(tmp_path: Path) -> None:
+    """With the clock as the other suspect."""
+    ca = trustme.CA()
+    ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    old = ca.issue_cert("127.0.0.1", not_after=dt.datetime(2020, 1, 1, tzinfo=dt.UTC))
+    with (
+        Rogue(lambda _: reply(), context(old)) as server,
+        client(tmp_path, {"*": TlsFiles(ca=str(tmp_path / "ca.pem"))}) as http,
+        pytest.raises(TlsError, match="has expired") as caught,
+    ):
+        http.get(server.url, limit=9)
+
+    assert "clock" in str(caught.value.remedy)
+
+
+def test_another_name_is_named(tmp_path: Path) -> None:
+    """What the certificate is for, so that a person sees the mistake."""
+    ca = trustme.CA()
+    ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    with (
+        Rogue(lambda _: reply(), context(ca.issue_cert("registry.example", "10.9.8.7"))) as server,
+        client(tmp_path, {"*": TlsFiles(ca=str(tmp_path / "ca.pem"))}) as http,
+        pytest.raises(TlsError, match=r"is for registry\.example, 10\.9\.8\.7"),
+    ):
+        http.get(server.url, limit=9)
+
+    assert server.requests == []
+
+
+def test_a_common_name_alone_is_said_to_be_too_little(tmp_path: Path) -> None:
+    """The classic of private registries: openssl req -x509 -subj /CN=host."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = dt.datetime.now(dt.UTC)
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = builder.serial_number(1).not_valid_before(now - dt.timedelta(1))
+    made = builder.not_valid_after(now + dt.timedelta(1)).sign(key, hashes.SHA256())
+    pem = serialization.Encoding.PEM
+    (tmp_path / "cert.pem").write_bytes(made.public_bytes(pem))
+    (tmp_path / "key.pem").write_bytes(
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+    with (
+        Rogue(lambda _: reply(), tls) as server,
+        client(tmp_path, {"*": TlsFiles(ca=str(tmp_path / "cert.pem"))}) as http,
+        pytest.raises(TlsError, match="no subjectAltName") as caught,
+    ):
+        http.get(server.url.replace("127.0.0.1", "localhost"), limit=9)
+
+    assert "subjectAltName localhost" in str(caught.value.remedy)
+
+
+@pytest.mark.interop
+def test_a_client_certificate_is_shown(tmp_path: Path, authority: Authority) -> None:
+    """Set, or found in the folder; without one the error says what to do."""
+    pair = authority.client()
+    with notary_server(tls=authority, clients=authority) as server:
+        url = f"{server.url}/v2/"
+        ca = str(authority.ca_file)
+        with client(tmp_path, {"*": TlsFiles(ca, str(pair.cert), str(pair.key))}) as http:
+            assert http.get(url, limit=9).status == 200
+        with client(tmp_path, {"*": TlsFiles(ca)}) as http, pytest.raises(TlsError) as caught:
+            http.get(url, limit=9)
+        assert "client certificate" in str(caught.value.remedy)
+        put(tmp_path / ".docker/tls" / server.host, authority.ca_file, pair.cert, pair.key)
+        with client(tmp_path) as http:
+            assert http.get(url, limit=9).status == 200
+
+
+@pytest.mark.parametrize("what", ["ca", "cert"])
+@pytest.mark.parametrize("content", [None, b"", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])
+def test_a_file_that_cannot_be_used_is_named(tmp_path: Path, what: str, content: bytes | None) -> None:
+    """Missing, empty, broken."""
+    path = tmp_path / "file.pem"
+    if content is not None:
+        path.write_bytes(content)
+    files = TlsFiles(ca=str(path)) if what == "ca" else TlsFiles(cert=str(path), key=str(path))
+
+    with pytest.raises(SettingError) as caught:
+        Tls({}, str(tmp_path), {"*": files}).context("a.org", 443)
+
+    assert str(path) in caught.value.source
+
+
+def test_half_a_client_certificate_is_a_mistake(tmp_path: Path) -> None:
+    """A certificate without its key, set or found."""
+    with pytest.raises(SettingError, match="together"):
+        Tls({}, str(tmp_path), {"*": TlsFiles(cert="x.cert")}).context("a.org", 443)
+    (tmp_path / ".docker/tls/a.org").mkdir(parents=True)
+    (tmp_path / ".docker/tls/a.org/x.cert").touch()
+    with pytest.raises(SettingError, match=r"x\.key: .*cannot be read"):
+        Tls({}, str(tmp_path)).context("a.org", 443)
+
+
+def test_an_encrypted_client_key_never_asks_the_terminal(tmp_path: Path) -> None:
+    """OpenSSL would, and a server would hang."""
+    leaf = trustme.CA().issue_cert("me")
+    key = serialization.load_pem_private_key(leaf.private_key_pem.bytes(), None)
+    form, locked = serialization.PrivateFormat.PKCS8, serialization.BestAvailableEncryption(b"x")
+    (tmp_path / "k.pem").write_bytes(key.private_bytes(serialization.Encoding.PEM, form, locked))
+    leaf.cert_chain_pems[0].write_to_path(str(tmp_path / "c.pem"))
+    files = TlsFiles(cert=str(tmp_path / "c.pem"), key=str(tmp_path / "k.pem"))
+
+    with pytest.raises(SettingError, match="unencrypted key"):
+        Tls({}, str(tmp_path), {"*": files}).context("a.org", 443)
+
+
+def test_verification_is_always_on(tmp_path: Path) -> None:
+    """Chain and name, TLS 1.2 at least, no fallback to the common name."""
+    made = Tls({}, str(tmp_path)).context("localhost", 443)
+
+    assert (made.verify_mode, made.check_hostname) == (ssl.CERT_REQUIRED, True)
+    assert made.minimum_version == ssl.TLSVersion.TLSv1_2
+    assert not made.hostname_checks_common_name
+    assert Tls({}, str(tmp_path)).ignoring_names("localhost", 443).verify_mode == ssl.CERT_REQUIRED

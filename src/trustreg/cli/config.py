@@ -21,7 +21,9 @@ def config() -> None:
 @as_format
 @reading
 def show(wiring: Wiring, gun: Gun | None, as_: str) -> None:
-    """Show what holds for GUN, the collection of a repository, or without one all that was set.
+    """Show what holds for GUN, or all that was set, and who set it.
+
+    GUN is the collection of a repository. Without one, nothing is said of defaults.
 
     \b
     Examples:
@@ -43,7 +45,9 @@ def show(wiring: Wiring, gun: Gun | None, as_: str) -> None:
 @config.command()
 @settings
 def path(wiring: Wiring) -> None:
-    """Print the name of your configuration file, whether it is there or not.
+    """Print the name of your configuration file.
+
+    It need not be there yet.
 
     \b
     Example:

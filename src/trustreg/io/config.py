@@ -217,8 +217,11 @@ def _users(kind: Literal["config", "data"]) -> str | None:
     """Return this user's folder for our files of some *kind*; ``None`` for a user without a home."""
     from platformdirs import user_config_path, user_data_path
 
-    path = (user_config_path if kind == "config" else user_data_path)("trustreg", appauthor=False)
-    return str(path) if path.is_absolute() else None
+    try:
+        path = (user_config_path if kind == "config" else user_data_path)("trustreg", appauthor=False)
+    except RuntimeError:
+        return None
+    return str(path) if path.is_absolute() else None  # older ones answer "~/…" instead
 
 
 def _host(gun: Gun) -> str:

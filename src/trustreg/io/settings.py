@@ -330,24 +330,30 @@ def _match(value: Any, place: _Place) -> Part:
     text = _text(value, place)
     if text == "*":
         place.fault("what holds for every registry belongs in [defaults]")
-    part = _part(text.removeprefix("*."), place)
-    return part._replace(host=f"*.{part.host}") if text.startswith("*.") else part
+    if not text.startswith("*."):
+        return _part(text, place)
+    below = _split(text[2:], place)
+    return below._replace(host=f"*.{below.host}")
 
 
 def _part(value: Any, place: _Place) -> Part:
     text = _text(value, place)
+    part = _split(text, place)
+    if not is_host(text.partition("/")[0]):
+        place.fault(f"{text!r} does not begin with the host of a registry; Docker Hub's is docker.io")
+    return part._replace(host="docker.io") if part.host == "index.docker.io" else part
+
+
+def _split(text: str, place: _Place) -> Part:
     try:
         host, *path = str(Gun(text)).split("/")
     except NameFormError as exc:
         place.fault(f"{text!r} names no registry: {exc.problem}")
-    if not is_host(host):
-        place.fault(f"{text!r} does not begin with the host of a registry; Docker Hub's is docker.io")
     if not re.fullmatch(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?", host):
         place.fault(f"{host!r} is not a host with or without a port")
     if any({"@", ":"} & set(component) for component in path):
         place.fault(f"{text!r} has a tag or digest, and here is about repositories")
-    host = host.lower()
-    return Part("docker.io" if host == "index.docker.io" else host, tuple(path))
+    return Part(host.lower(), tuple(path))
 
 
 def _realm(value: Any, place: _Place) -> str:

@@ -333,7 +333,7 @@ def _reference(path: Path) -> HeldKey:
     if not isinstance(document, dict) or set(document) != {"uri", "public", "role", "gun"}:
         raise KeyFileError(str(path), "it has to be an object of uri, public, role and gun")
     uri, pem, role, gun = (document[name] for name in ("uri", "public", "role", "gun"))
-    if not all(isinstance(text, str) for text in (uri, pem, role, gun or "")):
+    if not all(isinstance(text, str) for text in (uri, pem, role, "" if gun is None else gun)):
         raise KeyFileError(str(path), "its uri, public, role and gun have to be text")
     kind, public = describe(keyfile.read_public(pem.encode("utf-8", "replace"), str(path)))
     if keyfile.key_id(kind, public) != path.stem:

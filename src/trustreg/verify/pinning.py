@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from trustreg.errors import FirstUseError, PinError, ThresholdError
 from trustreg.metadata import Envelope, Key, Role, Root
 from trustreg.names import ROOT, Gun
-from trustreg.verify.signatures import Verified, load, verify
+from trustreg.verify.signatures import Verified, load, read_certificate, verify
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
@@ -95,12 +95,13 @@ def _fault(root: Root, key: Key, gun: Gun, fault: "_Fault") -> str | None:
         return fault(key, None)
     if not key.certificates:
         return "is no certificate"
-    from cryptography.x509 import load_der_x509_certificate
-
     if load(key) is None:
         return "cannot be used"
-    leaf = load_der_x509_certificate(key.certificates[0])
-    return _not_for(leaf, gun) or fault(key, leaf)
+    try:
+        leaf = read_certificate(key.certificates[0])
+        return _not_for(leaf, gun) or fault(key, leaf)
+    except _unreadable():
+        return "has a certificate that cannot be read"
 
 
 def _not_for(leaf: "Certificate", gun: Gun) -> str | None:
@@ -112,8 +113,6 @@ def _not_for(leaf: "Certificate", gun: Gun) -> str | None:
             return "has a certificate of a CA, and a CA does not sign metadata"
     except ExtensionNotFound:
         pass
-    except ValueError:
-        return "has a certificate that cannot be read"
     names = [attribute.value for attribute in leaf.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
     name = names[0] if len(names) == 1 else ""
     if isinstance(name, bytes) or not _names(name, str(gun)):
@@ -153,13 +152,8 @@ def _unpinned(key: Key, pins: Pins, now: datetime) -> str | None:
 
 def _not_issued(chain: tuple[bytes, ...], authorities: tuple[bytes, ...], now: datetime) -> str | None:
     """Look for a way from the leaf over the listed intermediates to a pinned CA."""
-    from cryptography.x509 import load_der_x509_certificate
-
-    try:
-        leaf, *between = (load_der_x509_certificate(der) for der in chain[:_LONGEST_CHAIN])
-        trusted = [load_der_x509_certificate(der) for der in authorities]
-    except ValueError:
-        return "has a certificate that cannot be read"
+    leaf, *between = (read_certificate(der) for der in chain[:_LONGEST_CHAIN])
+    trusted = [read_certificate(der) for der in authorities]
     at, below = leaf, 0
     for _ in range(_LONGEST_CHAIN):
         if any(_issues(ca, at, below, now) for ca in trusted):
@@ -184,10 +178,18 @@ def _issues(issuer: "Certificate", subject: "Certificate", below: int, now: date
             may_sign = issuer.extensions.get_extension_for_class(KeyUsage).value.key_cert_sign
         except ExtensionNotFound:
             may_sign = True
-    except (ValueError, TypeError, InvalidSignature, ExtensionNotFound):
+    except (InvalidSignature, ExtensionNotFound, TypeError, *_unreadable()):
         return False
     deep_enough = constraints.path_length is None or below <= constraints.path_length
     return constraints.ca and may_sign and deep_enough and _dated(issuer, now) is None
+
+
+def _unreadable() -> tuple[type[Exception], ...]:
+    """What cryptography raises where a certificate holds something odd. Some of it is no ValueError."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.x509 import DuplicateExtension, UnsupportedGeneralNameType
+
+    return ValueError, UnsupportedAlgorithm, DuplicateExtension, UnsupportedGeneralNameType
 
 
 _Fault = Callable[[Key, "Certificate | None"], str | None]

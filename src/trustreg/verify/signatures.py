@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
@@ -17,6 +17,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from trustreg.errors import ThresholdError
 from trustreg.metadata import Envelope, Key, Role, Signed
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
 
 PublicKey: TypeAlias = ed25519.Ed25519PublicKey | ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 S = TypeVar("S", bound=Signed)
@@ -110,11 +113,19 @@ def fingerprint(public: PublicKey) -> str:
     return hashlib.sha256(public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
 
 
+def read_certificate(der: bytes) -> "Certificate":
+    """Return the certificate; raise :class:`ValueError` where it is none. What it holds is not read yet."""
+    from cryptography.x509 import InvalidVersion, load_der_x509_certificate
+
+    try:
+        return load_der_x509_certificate(der)
+    except InvalidVersion as exc:
+        raise ValueError(str(exc)) from exc
+
+
 def _read(key: Key) -> object:
     if key.certificates:
-        from cryptography.x509 import load_der_x509_certificate
-
-        return load_der_x509_certificate(key.certificates[0]).public_key()
+        return read_certificate(key.certificates[0]).public_key()
     if key.kind == "ed25519":
         return ed25519.Ed25519PublicKey.from_public_bytes(key.public)
     return load_der_public_key(key.public)

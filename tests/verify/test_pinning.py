@@ -1,0 +1,88 @@
+"""Root certificates that no vector should have to carry twice: what cannot be read is refused, and nothing escapes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+from cryptography import x509
+
+from trustreg.dialects.notary1 import Notary1
+from trustreg.errors import PinError, UntrustedError
+from trustreg.metadata import Envelope, Root
+from trustreg.names import Gun
+from trustreg.verify.pinning import Pins, admit
+from vectors.make import material
+from vectors.make.collection import GUN, Collection
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+NOW = datetime(2026, 5, 1, tzinfo=UTC)
+PRIVATE = material.private_key("root", "p256")
+BASIC_CONSTRAINTS = b"\x06\x03\x55\x1d\x13\x01\x01\xff\x04\x02"
+DUPLICATE = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.99"), b"\x30\x00")
+
+
+def _unreadable() -> dict[str, bytes]:
+    """Return certificates, each with one thing in it that cannot be read."""
+    plain = material.certificate(PRIVATE, GUN)
+    double = material.certificate(PRIVATE, GUN, more=DUPLICATE)
+    return {
+        "an extension twice": material.altered(double, b"\x06\x03\x55\x1d\x63", b"\x06\x03\x55\x1d\x13"),
+        "a version nobody knows": material.altered(plain, b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x05"),
+        "a signature algorithm nobody knows": material.altered(
+            plain, bytes.fromhex("06082a8648ce3d040302"), bytes.fromhex("06082a8648ce3d040309")
+        ),
+        "basic constraints that are none": material.altered(
+            plain,
+            b"\x06\x03\x55\x1d\x13\x01\x01\xff\x04\x02\x30\x00",
+            b"\x06\x03\x55\x1d\x13\x01\x01\xff\x04\x02\x02\x00",
+        ),
+        "a name that is no text": material.altered(plain, GUN.encode(), b"\xff" * len(GUN)),
+        "a time that is none": material.altered(plain, b"350101000000Z", b"35010100000\xff0"[:13]),
+        "a curve nobody knows": material.altered(
+            plain, bytes.fromhex("06082a8648ce3d030107"), bytes.fromhex("06082a8648ce3d030177")
+        ),
+        "nothing but its first half": plain.public_bytes(material.Encoding.DER)[:150],
+    }
+
+
+def _claim(der: bytes) -> Envelope[Root]:
+    collection = Collection.usual()
+    collection.keys["root"] = [material.listed(PRIVATE, "ecdsa-x509", material.pem(der))]
+    claim = Notary1().decode("root", collection.file("root"))
+    assert isinstance(claim.signed, Root)
+    return claim  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("what", _unreadable())
+@pytest.mark.parametrize("pins", [Pins(), Pins(authorities=(b"no certificate",)), None], ids=["free", "junk", "ca"])
+def test_a_certificate_that_cannot_be_read_vouches_for_nothing(what: str, pins: Pins | None) -> None:
+    """
+    Certificates come from whoever answers for the server; whatever is wrong with one is a refusal.
+    """
+    authority = material.certificate(material.private_key("ca", "p256"), "CA", ca=True)
+    pins = pins or Pins(authorities=(authority.public_bytes(material.Encoding.DER),))
+
+    with pytest.raises(PinError):
+        admit(_claim(_unreadable()[what]), Gun(GUN), pins, NOW, known=False)
+
+
+@pytest.mark.filterwarnings("ignore")  # cryptography frets about some that it still reads
+def test_every_single_damage_to_a_certificate_is_refused_or_harmless() -> None:
+    """
+    One byte of the DER changed, at every place: nothing but a refusal comes out.
+    """
+    der = material.certificate(PRIVATE, GUN).public_bytes(material.Encoding.DER)
+    damages: tuple[Callable[[int], int], ...] = (lambda b: b ^ 0x01, lambda b: b ^ 0x80, lambda _: 0xFF)
+    refused = 0
+    for at in range(len(der)):
+        for damage in damages:
+            bent = der[:at] + bytes([damage(der[at])]) + der[at + 1 :]
+            try:
+                admit(_claim(bent), Gun(GUN), Pins(), NOW, known=False)
+            except UntrustedError:
+                refused += 1
+    assert refused > len(der)

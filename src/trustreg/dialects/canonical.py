@@ -14,11 +14,12 @@ import orjson
 def encode(value: Any) -> bytes:
     """Return the canonical form of parsed JSON *value*.
 
-    orjson does the work; what it escapes and canonical JSON does not is put back.
+    orjson does the work; what it escapes and canonical JSON does not is put back. Numbers are written as they are:
+    :func:`require_plain` judges them.
 
     Raises:
-        ValueError: *value* has no canonical form: floats, integers beyond 64 bits, lone surrogates, or nesting
-            deeper than orjson goes (254).
+        ValueError: *value* has no canonical form: integers beyond 64 bits, lone surrogates, or nesting deeper than
+            orjson goes (254).
     """
     try:
         out = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
@@ -52,29 +53,51 @@ def parse_strictly(raw: bytes) -> Any:
             parse_int=_integer,
         )
     except RecursionError as exc:
-        msg = "nested too deeply"
-        raise ValueError(msg) from exc
+        raise ValueError("nested too deeply") from exc
+
+
+def require_plain(value: Any) -> None:
+    """Require that every implementation reads the numbers in *value* alike.
+
+    Raises:
+        ValueError: There is a float, or an integer beyond 2^53.
+    """
+    way = unplain(value)
+    if way is not None:
+        raise ValueError(f"{'.'.join(way) or 'the value'} {NOT_PLAIN}")
+
+
+def unplain(value: Any) -> tuple[str, ...] | None:
+    """Return the member names that lead to the first number that is not plain, or ``None``."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            if type(inner) is not str and (way := unplain(inner)) is not None:
+                return (name, *way)
+    elif isinstance(value, list | tuple):
+        return next((way for inner in value if (way := unplain(inner)) is not None), None)
+    elif isinstance(value, float) or (isinstance(value, int) and abs(value) > LARGEST_INTEGER):
+        return ()
+    return None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        msg = f"member {twice!r} stands twice"
-        raise ValueError(msg)
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise ValueError(f"member {name[:80]!r} stands twice")
+            seen.add(name)
     return members
 
 
 def _no_float(text: str) -> NoReturn:
-    msg = f"{text} is not an integer"
-    raise ValueError(msg)
+    raise ValueError(f"{text[:20]} {NOT_PLAIN}")
 
 
 def _integer(text: str) -> int:
     if len(text) > 17 or abs(number := int(text)) > LARGEST_INTEGER:
-        msg = f"{text[:20]} is beyond 2^53"
-        raise ValueError(msg)
+        raise ValueError(f"{text[:20]} {NOT_PLAIN}")
     return number
 
 
@@ -86,5 +109,6 @@ def _raw(escape: re.Match[bytes]) -> bytes:
 
 
 LARGEST_INTEGER = 2**53  # what a double holds exactly; Go reads numbers through one
+NOT_PLAIN = "is not an integer that every reader can hold"
 _ESCAPE = re.compile(rb'\\(?:["\\]|[bfnrt]|u00[01][0-9a-f])')
 _SHORT = {rb"\b": b"\b", rb"\f": b"\f", rb"\n": b"\n", rb"\r": b"\r", rb"\t": b"\t"}

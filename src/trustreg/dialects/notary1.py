@@ -52,8 +52,11 @@ class Notary1:
         )
 
     def payload(self, signed: Signed) -> bytes:
-        """Return the canonical form of *signed*."""
-        return canonical.encode(_spell(signed))
+        """Return the canonical form of *signed*; raise :class:`ValueError` where it holds what readers refuse."""
+        spelled = _spell(signed)
+        payload = canonical.encode(spelled)
+        canonical.require_plain(spelled)
+        return payload
 
     def encode(self, payload: bytes, signatures: Iterable[Signature]) -> bytes:
         """Return the file as Go would write it, byte for byte."""
@@ -113,7 +116,7 @@ def exact(role: str, raw: bytes) -> None:
     for item in document.objects("signatures"):
         _same(item, ("keyid", "method", "sig"))
         if item.text("method") != item.text("method").lower():
-            item.fail("method", "it is written in lower case")
+            item.fail("method", "Go writes it in lower case")
     _MIRRORS.get(role, _mirror_targets)(signed)
     moment = RFC3339.fullmatch(signed.text("expires"))
     if moment and ((moment["fraction"] or "1").endswith("0") or signed.text("expires").endswith(("+00:00", "-00:00"))):
@@ -147,7 +150,8 @@ def _open(role: str, raw: bytes) -> tuple[Members, bytes, bool]:
     except (TypeError, KeyError) as exc:
         raise FormatError(role, "signatures", "a list of objects is due") from exc
     document.only(("signed", "signatures"))
-    if len(document.value.get("signatures") or ()) > MOST_SIGNATURES:
+    signatures = document.value.get("signatures")
+    if isinstance(signatures, list) and len(signatures) > MOST_SIGNATURES:
         document.fail("signatures", f"there are more than {MOST_SIGNATURES}")
     return document, payload, alike
 
@@ -160,7 +164,7 @@ def _type(role: str, signed: Members) -> None:
 
 def _signature(item: Members) -> Signature:
     item.only(("keyid", "method", "sig"))
-    scheme = _SCHEMES.get(item.text("method").lower(), "")
+    scheme = _SCHEMES.get(item.text("method"), "")
     return Signature(keyid=item.text("keyid"), scheme=scheme, value=item.base64("sig"))
 
 
@@ -272,21 +276,7 @@ def read_file(item: Members, *strong: str) -> FileMeta:
             hashes.fail(name, f"{size} bytes are due, not {len(digests[name])}")
     if not any(name in digests for name in strong):
         hashes.fail(strong[0], "it is missing")
-    custom = item.value.get("custom")
-    _plain(item, "custom", custom)
-    return FileMeta(length=item.integer("length", 0), hashes=digests, custom=custom)
-
-
-def _plain(item: Members, path: str, value: Any) -> None:
-    """Refuse numbers that implementations read differently, wherever publishers may put what they like."""
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            _plain(item, f"{path}.{name}", inner)
-    elif isinstance(value, list):
-        for inner in value:
-            _plain(item, path, inner)
-    elif isinstance(value, float) or (isinstance(value, int) and abs(value) > canonical.LARGEST_INTEGER):
-        item.fail(path, f"{value} is not an integer that every reader can hold")
+    return FileMeta(length=item.integer("length", 0), hashes=digests, custom=item.plain("custom"))
 
 
 class Listing(Mapping[str, FileMeta]):

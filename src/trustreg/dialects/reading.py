@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, NoReturn
 
+from trustreg.dialects import canonical
 from trustreg.errors import FormatError
 
 
@@ -22,7 +23,7 @@ class Members:
 
     def fail(self, name: str, problem: str) -> NoReturn:
         """Raise :class:`FormatError` for member *name*, or for the whole object."""
-        raise FormatError(self.role, ".".join(filter(None, (self.path, name))), problem)
+        raise FormatError(self.role, self._at(name), problem)
 
     def require(self, name: str) -> Any:
         """Return member *name*, which has to be there."""
@@ -55,12 +56,12 @@ class Members:
 
     def members(self, name: str) -> "Members":
         """Return an object."""
-        return Members(self.role, f"{self.path}.{name}", self.require(name))
+        return Members(self.role, self._at(name), self.require(name))
 
     def each(self) -> Iterator[tuple[str, "Members"]]:
         """Yield the members of this object, which have to be objects themselves."""
         for name, value in self.value.items():
-            yield name, Members(self.role, f"{self.path}.{name}", value)
+            yield name, Members(self.role, self._at(name), value)
 
     def strings(self, name: str, *, nullable: bool = False) -> tuple[str, ...]:
         """Return a list of strings; where *nullable*, null and absence are an empty one."""
@@ -69,7 +70,7 @@ class Members:
     def objects(self, name: str, *, nullable: bool = False) -> Iterator["Members"]:
         """Yield the objects of a list; where *nullable*, null and absence are an empty one."""
         for index, item in enumerate(self._list(name, nullable=nullable)):
-            yield Members(self.role, f"{self.path}.{name}[{index}]" if self.path else f"{name}[{index}]", item)
+            yield Members(self.role, self._at(f"{name}[{index}]"), item)
 
     def base64(self, name: str) -> bytes:
         """Return the bytes of a string in standard base64, written the one right way."""
@@ -99,12 +100,28 @@ class Members:
             self.fail(name, f"{text[:40]!r} is not a time of this calendar")
 
     def only(self, known: Collection[str]) -> None:
-        """Refuse members whose names differ from *known* ones in case only: some readers take one for the other."""
+        """Judge the members that are not among *known*: nobody may read them as something else.
+
+        A name that differs from a known one in case only is refused: some readers take one for the other.
+        """
         if self.value.keys() <= set(known):
             return
         for name in self.value:
-            if name not in known and name.lower() in known:
-                self.fail(name, f"this is {name.lower()!r} in another case")
+            if name not in known:
+                if name.casefold() in known:
+                    self.fail(name, f"this is {name.casefold()!r} in another case")
+                self.plain(name)
+
+    def plain(self, name: str) -> Any:
+        """Return member *name*, whatever it holds, or ``None``; its numbers are ones that all readers read alike."""
+        value = self.value.get(name)
+        way = canonical.unplain(value)
+        if way is not None:
+            self.fail(".".join((name, *way)), f"this {canonical.NOT_PLAIN}")
+        return value
+
+    def _at(self, name: str) -> str:
+        return f"{self.path}.{name}" if self.path and name else self.path or name
 
     def _list(self, name: str, *, nullable: bool) -> list[Any]:
         value = self.value.get(name) if nullable else self.require(name)
@@ -133,6 +150,6 @@ def _zone(match: re.Match[str]) -> timezone:
 
 RFC3339 = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.(?P<fraction>[0-9]{1,9}))?"
-    r"(?:Z|(?P<sign>[+-])(?P<hours>[0-9]{2}):(?P<minutes>[0-9]{2}))",
+    r"(?:Z|(?P<sign>[+-])(?P<hours>[0-9]{2}):(?P<minutes>[0-5][0-9]))",
 )
 _KINDS = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}

@@ -1,0 +1,114 @@
+"""The Notary v1 spelling, where a vector says too little: errors that only a bug would let escape, and writing."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from trustreg.dialects.notary1 import Notary1, exact
+from trustreg.errors import FormatError
+from trustreg.metadata import FileMeta, Targets
+from vectors.make.collection import Collection, Delegated
+from vectors.make.material import raw
+
+RELEASES = "targets/releases"
+
+
+def fault(role: str, file: bytes) -> FormatError:
+    """Return what is wrong with *file*."""
+    with pytest.raises(FormatError) as caught:
+        Notary1().decode(role, file)
+    return caught.value
+
+
+@pytest.mark.parametrize("signatures", [5, True, "text", {}, {"length": 1}, None, [5], [[]]])
+def test_signatures_are_a_list_of_objects(signatures: object) -> None:
+    """
+    Whatever else stands there is a fault at that place, and no other error.
+    """
+    document = json.loads(Collection.usual().file("timestamp"))
+    document["signatures"] = signatures
+
+    assert fault("timestamp", json.dumps(document).encode()).path.startswith("signatures")
+
+
+@pytest.mark.parametrize("name", ["Signed", "SIGNATURES", "\u017figned", "\u017fIGNED"])
+def test_a_second_member_in_another_case_is_refused(name: str) -> None:
+    """
+    Readers that ignore case take U+017F for an s, too: what they would read must not differ from what is read here.
+    """
+    document = json.loads(Collection.usual().file("timestamp"))
+    document[name] = {}
+
+    assert "in another case" in fault("timestamp", json.dumps(document).encode()).problem
+
+
+@pytest.mark.parametrize("value", [1.5, 1.0, 2**53 + 1, [0.5], {"deep": [{"er": 1e3}]}])
+def test_a_number_is_judged_in_members_that_nobody_knows(value: Any) -> None:
+    """
+    The same file cannot be good in the usual spelling and bad in another: unknown members hold plain values only.
+    """
+    collection = Collection.usual()
+    collection.parts["timestamp"].edit = lambda signed: signed.update(more=value)
+
+    found = fault("timestamp", collection.file("timestamp"))
+
+    assert "is not an integer that every reader can hold" in found.problem
+    assert found.path.startswith("signed.more")
+
+
+def test_a_path_begins_with_the_member() -> None:
+    """
+    No dot before it.
+    """
+    collection = Collection.usual()
+    collection.parts["snapshot"].edit = lambda signed: signed["meta"]["targets"].update(length=-1)
+
+    assert fault("snapshot", collection.file("snapshot")).path == "signed.meta.targets.length"
+
+
+@pytest.mark.parametrize("offset", ["+05:60", "+00:99", "-23:60", "+24:00", "+99:00"])
+def test_an_offset_is_one_that_a_clock_can_show(offset: str) -> None:
+    """
+    Sixty minutes are an hour, and a day has twenty-four.
+    """
+    collection = Collection.usual()
+    collection.parts["timestamp"].expires = f"2029-01-01T00:00:00{offset}"
+
+    assert fault("timestamp", collection.file("timestamp")).path == "signed.expires"
+
+
+def test_a_method_is_written_one_way() -> None:
+    """
+    A signature whose method is spelled in capitals is one of a method that nobody knows.
+    """
+    collection = Collection.usual()
+    collection.parts["timestamp"].wrap = lambda envelope: envelope["signatures"][0].update(method="EDDSA")
+
+    (signature,) = Notary1().decode("timestamp", collection.file("timestamp")).signatures
+
+    assert signature.scheme == ""
+
+
+@pytest.mark.parametrize("custom", [1.5, {"a": [2**53 + 1]}])
+def test_what_readers_would_refuse_is_not_written(custom: Any) -> None:
+    """
+    A payload is made of plain values, or not at all.
+    """
+    meta = FileMeta(length=1, hashes={"sha256": bytes(32)}, custom=custom)
+    signed = Targets(version=1, expires=datetime(2030, 1, 1, tzinfo=UTC), targets={"v1": meta})
+
+    with pytest.raises(ValueError, match="is not an integer that every reader can hold"):
+        Notary1().payload(signed)
+
+
+def test_what_a_go_publisher_writes_is_exact() -> None:
+    """
+    All five kinds of files pass.
+    """
+    collection = Collection.usual(Delegated(RELEASES, [raw("releases")]))
+    for role, file in collection.publish().files.items():
+        exact(role, file)

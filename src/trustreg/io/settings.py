@@ -194,11 +194,13 @@ def _parse(path: str, raw: bytes) -> dict[str, Any]:
         raise SettingError(f"{path}:{line}", "it is not UTF-8 text") from exc
     except RecursionError as exc:
         raise SettingError(path, "it is nested too deeply") from exc
-    except ValueError as exc:  # TOMLDecodeError, and an integer of thousands of digits
-        problem, _, where = str(exc).partition(" (at ")
-        found = re.match(r"line ([0-9]+)", where)
-        line = int(found[1]) if found else raw.rstrip().count(b"\n") + 1  # "at end of document"
-        raise SettingError(f"{path}:{line}" if where else path, f"this is not TOML: {_sentence(problem)}") from exc
+    except tomllib.TOMLDecodeError as exc:
+        found = re.fullmatch(r"(.*) \(at (?:line ([0-9]+), column [0-9]+|end of document)\)", str(exc), re.DOTALL)
+        problem, line = found.groups() if found else (str(exc), None)
+        line = line or raw.rstrip().count(b"\n") + 1
+        raise SettingError(f"{path}:{line}", f"this is not TOML: {_sentence(problem)}") from exc
+    except ValueError as exc:  # what int() refuses to read
+        raise SettingError(path, "a number in it is too long") from exc
 
 
 # --- what a value may be -----------------------------------------------------------------------------------------

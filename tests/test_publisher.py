@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.world import GUN, IMAGE, NOW, MemoryKeys, MemoryStage, World
+from tests.world import GUN, IMAGE, NOW, MemoryKeys, MemoryStage, World, make
 from trustreg.dialects.notary1 import exact
 from trustreg.errors import (
+    AmbiguousKeyError,
     ConflictError,
     ExistsError,
     MovedError,
@@ -60,6 +61,39 @@ def test_init_that_is_refused_leaves_no_keys() -> None:
         world.init()
 
     assert world.keys.keys() == ()
+
+
+def test_init_that_never_got_to_publish_leaves_no_keys() -> None:
+    """A server that cannot name its timestamp key ends it before anything is sent."""
+    world = World()
+    world.server.server_key = _cut  # type: ignore[method-assign, assignment]
+
+    with pytest.raises(OfflineError):
+        world.init()
+
+    assert world.keys.keys() == ()
+
+
+def test_init_uses_the_keys_it_is_given() -> None:
+    """Keys that are here, or in an HSM, serve for the roles they were made for."""
+    world = World()
+    given = {role: world.keys.add(make(role), role, None) for role in ("root", "targets", "snapshot")}
+    world.publisher().init(GUN, NOW, make, use=given.values())
+
+    assert world.keys.keys() == tuple(given.values())
+    roles = {role.name: role for role in world.verifier().contents(GUN, NOW).roles}
+    assert roles["targets"].keyids == (given["targets"].id,)
+    assert roles["snapshot"].keyids == (given["snapshot"].id,)
+
+
+def test_init_does_not_choose_among_root_keys() -> None:
+    """Which of several root keys a collection begins with is for people to say."""
+    world = World()
+    first, _ = (world.keys.add(make("root"), "root", None) for _ in range(2))
+
+    with pytest.raises(AmbiguousKeyError):
+        world.init()
+    assert world.publisher().init(GUN, NOW, make, use=[first])
 
 
 def test_init_that_may_have_worked_keeps_its_keys() -> None:

@@ -239,7 +239,12 @@ class Verifier:
     def _refreshed(self, gun: Gun, now: datetime) -> "_Opened":
         opened = self._open.get(gun)
         if opened is None or not opened.serves(now, self._max_age):
-            opened = self._open[gun] = self._refresh(gun, now)
+            opened = self._refresh(gun, now)
+            with self._guard:
+                self._open.pop(gun, None)
+                if len(self._open) >= _MOST_OPEN:
+                    del self._open[next(iter(self._open))]
+                self._open[gun] = opened
         return opened
 
     def _refresh(self, gun: Gun, now: datetime) -> "_Opened":
@@ -395,3 +400,6 @@ def _role_state(role: Role, part: Verified[Signed], prefixes: tuple[str, ...] = 
         signed_by=part.keyids,
         prefixes=prefixes,
     )
+
+
+_MOST_OPEN = 64  # collections kept in memory, at 1 MB for 10 000 tags

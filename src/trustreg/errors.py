@@ -537,6 +537,23 @@ class NoKeyError(InputError):
 
 
 @dataclass(eq=False)
+class AmbiguousKeyError(InputError):
+    """Several keys would do, and nobody said which."""
+
+    code = "ambiguous-key"
+    role: str
+    held: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"several {self.role} keys are here: {', '.join(self.held)}"
+
+    @property
+    def remedy(self) -> str:
+        """What a person can do about it."""
+        return "say which with --use"
+
+
+@dataclass(eq=False)
 class ExistsError(InputError):
     """What was to be made is there already."""
 

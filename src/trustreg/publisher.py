@@ -11,9 +11,9 @@ from datetime import datetime
 from trustreg.client import Site, Sites, drive
 from trustreg.dialect import Dialect
 from trustreg.errors import (
+    AmbiguousKeyError,
     ConflictError,
     ExistsError,
-    InputError,
     MovedError,
     NameFormError,
     OfflineError,
@@ -70,17 +70,27 @@ class Publisher:
         self._certify, self._lifetimes = certify, lifetimes or Lifetimes()
         self._last: tuple[Gun, datetime, Site, Workflow] | None = None
 
-    def init(self, gun: Gun, now: datetime, make: Callable[[str], Signer], *, hold_snapshot: bool = False) -> Published:
+    def init(
+        self,
+        gun: Gun,
+        now: datetime,
+        make: Callable[[str], Signer],
+        *,
+        use: Iterable[HeldKey] = (),
+        hold_snapshot: bool = False,
+    ) -> Published:
         """Begin a collection: a root, an empty targets role, and the keys they need.
 
         Args:
             gun: Its name.
             now: The time.
-            make: Makes a key for the role it is given; a root key that is here already is used instead.
+            make: Makes a key for the role it is given.
+            use: Keys that are here, to be used for their roles. The root key that is here is used without being named.
             hold_snapshot: Keep the snapshot key here. Otherwise the server holds it, and signs each snapshot.
 
         Raises:
             ExistsError: The server has a collection of this name.
+            AmbiguousKeyError: Several root keys are here, and none of them is to be used.
             PublishRefusedError: The server does not want it; no key of it is kept.
         """
         site = self._sites(gun)
@@ -88,11 +98,15 @@ class Publisher:
             raise ExistsError(f"the collection {gun} on {site.server.where}")
         made: list[HeldKey] = []
         try:
-            files = self._begin(gun, now, site.server, make, made, hold_snapshot=hold_snapshot)
+            signers = self._signers(gun, make, {held.role: held for held in use}, made, hold_snapshot=hold_snapshot)
+            files = self._begin(gun, now, site.server, signers)
+        except BaseException:
+            self._forget(made)
+            raise
+        try:
             self._deliver(gun, now, site, files)
-        except (UntrustedError, InputError, PublishRefusedError, UnauthorizedError, ConflictError):
-            for held in made:  # nothing was published, so nothing needs these keys
-                self._keys.remove(held)
+        except (PublishRefusedError, UnauthorizedError, ConflictError):
+            self._forget(made)  # it was refused for certain; after any other failure it may have been published
             raise
         return Published(gun=gun, versions=self._versions(files))
 
@@ -174,22 +188,31 @@ class Publisher:
         self._deliver(gun, now, site, files)
         return files
 
-    def _begin(
+    def _signers(
         self,
         gun: Gun,
-        now: datetime,
-        server: TrustServer,
         make: Callable[[str], Signer],
+        use: Mapping[str, HeldKey],
         made: list[HeldKey],
         *,
         hold_snapshot: bool,
-    ) -> dict[str, bytes]:
-        """Make the first files of *gun*, and note in *made* which keys were made for it."""
-        signers = {ROOT: self._root_signer(make, made), TARGETS: self._store(make(TARGETS), TARGETS, gun, made)}
+    ) -> dict[str, Signer]:
+        """Return a signer for each role that is signed here, and note in *made* which keys were made for it."""
+        roots = [held for held in self._held().values() if held.role == ROOT]
+        if len(roots) > 1 and ROOT not in use:
+            raise AmbiguousKeyError(ROOT, tuple(held.id for held in roots))
+        use = {ROOT: roots[0], **use} if roots else use
+        signers: dict[str, Signer] = {}
+        for role in (ROOT, TARGETS, SNAPSHOT) if hold_snapshot or SNAPSHOT in use else (ROOT, TARGETS):
+            signers[role] = self._keys.open(use[role]) if role in use else make(role)
+            if role not in use:
+                made.append(self._keys.add(signers[role], role, None if role == ROOT else str(gun)))
+        return signers
+
+    def _begin(self, gun: Gun, now: datetime, server: TrustServer, signers: Mapping[str, Signer]) -> dict[str, bytes]:
+        """Make the first files of *gun*."""
         certificate = self._certify(signers[ROOT], gun, now)
         keys = {ROOT: self._dialect.key(signers[ROOT].kind, certificates=(certificate,))}
-        if hold_snapshot:
-            signers[SNAPSHOT] = self._store(make(SNAPSHOT), SNAPSHOT, gun, made)
         for role in (TARGETS, SNAPSHOT, TIMESTAMP):
             signer = signers.get(role)
             offered = self._dialect.key(signer.kind, signer.public) if signer else None
@@ -271,13 +294,9 @@ class Publisher:
     def _may(self, role: Role, keys: Mapping[str, Key], held: Mapping[str, HeldKey]) -> bool:
         return sum(self._plain_id(keys[keyid]) in held for keyid in role.keyids) >= role.threshold
 
-    def _root_signer(self, make: Callable[[str], Signer], made: list[HeldKey]) -> Signer:
-        held = next((held for held in self._held().values() if held.role == ROOT), None)
-        return self._keys.open(held) if held else self._store(make(ROOT), ROOT, None, made)
-
-    def _store(self, signer: Signer, role: str, gun: Gun | None, made: list[HeldKey]) -> Signer:
-        made.append(self._keys.add(signer, role, str(gun) if gun else None))
-        return signer
+    def _forget(self, made: Iterable[HeldKey]) -> None:
+        for held in made:
+            self._keys.remove(held)
 
     def _held(self) -> dict[str, HeldKey]:
         held = self._keys.keys()

@@ -122,14 +122,17 @@ class Wiring:
 
         return Author(Notary1(), self._writable, self.keystore(), stage, _certify)
 
-    def init(self, gun: Gun, *, root_kind: str, kind: str, hold_snapshot: bool) -> Published:
-        """Begin the collection *gun* with new keys of these kinds."""
+    def init(
+        self, gun: Gun, *, root_kind: str, kind: str, use: Iterable[str] = (), hold_snapshot: bool = False
+    ) -> Published:
+        """Begin the collection *gun* with keys that are here, by the beginnings of their ids, or new ones."""
         from trustreg.sign.signer import LocalSigner
 
         def make(role: str) -> Signer:
             return LocalSigner.generate(root_kind if role == ROOT else kind)
 
-        return self.publisher().init(gun, self.now(), make, hold_snapshot=hold_snapshot)
+        held = [self.keystore().find(start) for start in use]
+        return self.publisher().init(gun, self.now(), make, use=held, hold_snapshot=hold_snapshot)
 
     def keystore(self) -> FileKeyStore:
         """Return the private keys that are here."""
@@ -335,11 +338,25 @@ class Publisher:
         self._wiring = Wiring(flags, os.environ if env is None else env, self._clock, trace)
 
     def init(
-        self, gun: str | Gun, *, root_kind: str = "ecdsa", kind: str = "ed25519", hold_snapshot: bool = False
+        self,
+        gun: str | Gun,
+        *,
+        root_kind: str = "ecdsa",
+        kind: str = "ed25519",
+        use: Iterable[str] = (),
+        hold_snapshot: bool = False,
     ) -> Published:
-        """Begin a collection; see :meth:`trustreg.publisher.Publisher.init`."""
+        """Begin a collection; see :meth:`trustreg.publisher.Publisher.init`.
+
+        Args:
+            gun: Its name.
+            root_kind: ``ecdsa`` or ``rsa``: what a new root key is.
+            kind: ``ed25519``, ``ecdsa`` or ``rsa``: what the other new keys are.
+            use: Ids, or how they begin, of keys that are here and are to be used for their roles.
+            hold_snapshot: Keep the snapshot key here; otherwise the server holds it.
+        """
         gun = Gun(gun) if isinstance(gun, str) else gun
-        return self._wiring.init(gun, root_kind=root_kind, kind=kind, hold_snapshot=hold_snapshot)
+        return self._wiring.init(gun, root_kind=root_kind, kind=kind, use=use, hold_snapshot=hold_snapshot)
 
     def stage(self, image: str | Reference) -> tuple[Change, ...]:
         """Stage what the registry serves for the tag of *image*; see :meth:`trustreg.publisher.Publisher.sign`."""

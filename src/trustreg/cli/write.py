@@ -37,19 +37,23 @@ _no_publish = click.option("--no-publish", is_flag=True, help="Only stage the ch
     show_default=True,
     help="Kind of the other new keys.",
 )
+@click.option("--use", multiple=True, metavar="KEYID", help="Use this key that is here, for its role. Repeatable.")
 @as_format
 @writing
-def init(wiring: Wiring, gun: Gun, as_: str, root_kind: str, kind: str, *, hold_snapshot_key: bool) -> None:
+def init(
+    wiring: Wiring, gun: Gun, as_: str, root_kind: str, kind: str, use: tuple[str, ...], *, hold_snapshot_key: bool
+) -> None:
     """Begin the collection GUN: make its keys, sign its first root, and publish it.
 
     A root key that is here already is used for this collection too.
 
     \b
-    Example:
+    Examples:
       trustreg init registry.example/team/app
+      trustreg init --use 3f9a0c registry.example/team/app
     """
     with progress(f"beginning {gun}"):
-        published = wiring.init(gun, root_kind=root_kind, kind=kind, hold_snapshot=hold_snapshot_key)
+        published = wiring.init(gun, root_kind=root_kind, kind=kind, use=use, hold_snapshot=hold_snapshot_key)
     if as_ == "json":
         print_json({"published": [spell_published(published)]})
     else:

@@ -197,8 +197,8 @@ def _parse(path: str, raw: bytes) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as exc:
         found = re.fullmatch(r"(.*) \(at (?:line ([0-9]+), column [0-9]+|end of document)\)", str(exc), re.DOTALL)
         problem, number = found.groups() if found else (str(exc), None)
-        line = number or raw.rstrip().count(b"\n") + 1
-        raise SettingError(f"{path}:{line}", f"this is not TOML: {_sentence(problem)}") from exc
+        at = number or raw.rstrip().count(b"\n") + 1
+        raise SettingError(f"{path}:{at}", f"this is not TOML: {_sentence(problem)}") from exc
     except ValueError as exc:  # what int() refuses to read
         raise SettingError(path, "a number in it is too long") from exc
 

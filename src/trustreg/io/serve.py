@@ -4,6 +4,7 @@ One parent process unlocks the keys and watches; workers serve. All of them shar
 at any moment. A worker ends with its parent, so a killed server leaves nobody behind on its port.
 """
 
+import errno
 import gc
 import ipaddress
 import os
@@ -227,14 +228,19 @@ def _is_loopback(host: str) -> bool:
 def _with_port(settings: Settings) -> Settings:
     """Require the address to be free: workers share their port, so a second server would not be told."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    deadline = time.monotonic() + _TAKE_OVER
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.host, settings.port))
-        except (OSError, OverflowError) as exc:
-            said = exc.strerror if isinstance(exc, OSError) else str(exc)
-            raise SettingError("--listen", f"{settings.host}:{settings.port} cannot be had: {said}") from exc
-        return replace(settings, port=probe.getsockname()[1])
+        while True:
+            try:
+                probe.bind((settings.host, settings.port))
+            except OSError as exc:
+                if exc.errno == errno.EADDRINUSE and time.monotonic() < deadline:
+                    time.sleep(0.05)  # a server that was killed may not be gone yet
+                    continue
+                where = f"{settings.host}:{settings.port}"
+                raise SettingError("--listen", f"{where} cannot be had: {(exc.strerror or str(exc)).lower()}") from exc
+            return replace(settings, port=probe.getsockname()[1])
 
 
 def _announce(settings: Settings, say: Callable[[str], None]) -> None:
@@ -284,6 +290,7 @@ def _end_with_parent() -> None:
 
 _READY = "listening on "
 _START = 30.0  # seconds that a start may take
+_TAKE_OVER = 2.0  # seconds to wait for the address
 _DRAIN = 30  # seconds that requests under way have to end in
 _HEADER_PATIENCE = 10  # seconds for the head of a request
 _LONGEST = 4096  # bytes of a passphrase

@@ -10,15 +10,40 @@ Every error has a stable ``code``, carries its facts as fields and says them in 
 ``remedy`` is what a person can do about it, or ``None``. Branch on the type or the code, never on the text.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any, ClassVar
+from functools import wraps
+from typing import Any, ClassVar, Final
+
+_LONGEST: Final = 2000  # characters of a sentence; the facts have the rest
+
+
+def _on_one_line(sentence: Callable[[Any], str]) -> Callable[[Any], str]:
+    @wraps(sentence)
+    def printable(error: Any) -> str:
+        text = sentence(error)
+        if len(text) > _LONGEST:
+            text = text[:_LONGEST] + "…"
+        return text if text.isprintable() else "".join(map(_shown, text))
+
+    return printable
+
+
+def _shown(character: str) -> str:
+    return character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
 
 
 class TrustregError(Exception):
     """Anything trustreg raises on purpose."""
 
     code: ClassVar[str] = "error"
+
+    def __init_subclass__(cls) -> None:
+        """Keep every sentence on one line that can be printed, whatever a server put into the facts."""
+        super().__init_subclass__()
+        if "__str__" in vars(cls):
+            cls.__str__ = _on_one_line(cls.__str__)  # type: ignore[method-assign]
 
     @property
     def remedy(self) -> str | None:

@@ -81,6 +81,12 @@ class Proxy(NamedTuple):
     authorization: str | None = None
 
 
+def without_secrets(text: str) -> str:
+    """Return what somebody meant to be a URL so that it can be shown: no credentials, no query, on one line."""
+    shown = _SECRETS.sub("…", text[:200])
+    return "".join(char if char.isprintable() else " " for char in shown)
+
+
 def proxy_for(at: Url, env: Mapping[str, str]) -> Proxy | None:
     """Return the proxy that *env* names for *at*.
 
@@ -138,3 +144,4 @@ _HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")
 _ADDRESS = re.compile(r"[0-9.]+|[0-9a-f:.]*:[0-9a-f:.]*")
 _LOOPBACK = re.compile(r"127(?:\.[0-9]{1,3}){3}")
 _SHOWN = {"service", "scope"}  # what a token is asked for; anything else in a query may be a secret
+_SECRETS = re.compile(r"^.*(?=@)|(?<=\?).*", re.DOTALL)

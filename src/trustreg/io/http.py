@@ -19,7 +19,6 @@ caller to judge; :func:`refusal` makes the error of one that nobody expected.
 
 from __future__ import annotations
 
-import re
 import time
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Self
@@ -34,7 +33,7 @@ from trustreg.errors import (
     UnauthorizedError,
     UnavailableError,
 )
-from trustreg.io.address import Proxy, Url, in_networks, proxy_for
+from trustreg.io.address import Proxy, Url, in_networks, proxy_for, without_secrets
 from trustreg.io.tls import bracketed
 
 if TYPE_CHECKING:
@@ -167,7 +166,7 @@ class Http:
         try:
             at = url if isinstance(url, Url) else Url.parse(url)
         except ValueError as exc:
-            raise SettingError(_SECRETS.sub("…", str(url)), str(exc)) from exc
+            raise SettingError(without_secrets(str(url)), str(exc)) from exc
         if at.scheme == "http" and not self.may_be_plain(at):
             raise SettingError(str(at), "plain http is for this machine only: nothing proves who answers; use https")
         return at
@@ -468,7 +467,6 @@ def _phrase(reply: Reply) -> str:
         return "a status without a meaning"
 
 
-_SECRETS = re.compile(r"(?<=//)[^/@]*(?=@)|(?<=\?).*")
 _REDIRECTS = 5
 _PATIENCE = 10.0  # seconds; a command has somebody waiting for it
 _KEPT = 8  # idle connections to one server; as many images are checked at once

@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from trustreg.errors import ConflictError, PublishRefusedError, ServerError, SettingError
-from trustreg.io.address import Url
+from trustreg.io.address import Url, without_secrets
 from trustreg.io.auth import Access
 from trustreg.io.http import api_errors, plain, refusal
 
@@ -46,7 +46,7 @@ class NotaryServer:
         try:
             url = Url.parse(base)
         except ValueError as exc:
-            raise SettingError(f"trust server {plain(base, 80)}", str(exc)) from exc
+            raise SettingError(f"trust server {without_secrets(base)}", str(exc)) from exc
         if url.query:
             raise SettingError(f"trust server {url}", "the URL of a server has no query")
         self._auth, self._credentials, self._gun = auth, credentials, gun

@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from trustreg.errors import ContentError, NotInRegistryError, OfflineError, ServerError, SettingError
-from trustreg.io.address import Url
+from trustreg.io.address import Url, without_secrets
 from trustreg.io.auth import Access
 from trustreg.io.http import PlainServerError, api_errors, plain, refusal
 from trustreg.names import Digest
@@ -91,7 +91,9 @@ class HttpRegistry:
         try:
             Url.parse(f"{scheme or 'https'}://{host}/{path}")
         except ValueError as exc:
-            raise SettingError(f"aliases: {key}", f"{plain(self._aliases[key], 80)!r} is no place: {exc}") from exc
+            raise SettingError(
+                f"aliases: {key}", f"{without_secrets(self._aliases[key])!r} is no place: {exc}"
+            ) from exc
         return _Place(scheme or None, _HUB_ENDPOINT if host == _HUB else host, path)
 
     def _get(self, place: _Place, wanted: str) -> Reply:

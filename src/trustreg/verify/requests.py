@@ -10,7 +10,8 @@ from typing import TypeAlias
 class Floor:
     """What was trusted last for a role: nothing older, and nothing else of that version, may follow.
 
-    ``keys`` are fingerprints of the keys that vouched. A role whose keys were all replaced since starts anew.
+    ``keys`` are fingerprints of the keys that vouched. A role whose keys were replaced since starts anew; without
+    ``keys`` it never does.
     """
 
     version: int

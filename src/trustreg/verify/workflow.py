@@ -5,7 +5,7 @@ and a dictionary is a whole repository to test it with. Notary v1 goes through t
 
 What is stricter than the Go client of Notary: floors are remembered apart from the cached files; an equal version
 with other bytes is refused; root is walked version by version; nothing is kept unless the whole refresh succeeded;
-pins hold with a warm cache; a role that was listed before may not silently go missing.
+pins hold with a warm cache; a role that was read before may not silently go missing.
 """
 
 import hashlib
@@ -21,6 +21,7 @@ from trustreg.errors import (
     EquivocationError,
     ExpiredError,
     FormatError,
+    NameFormError,
     NoTrustDataError,
     RemovedError,
     RollbackError,
@@ -30,7 +31,7 @@ from trustreg.errors import (
     VersionError,
 )
 from trustreg.metadata import Delegation, Envelope, FileMeta, Key, Role, Root, Signed, Snapshot, Targets, Timestamp
-from trustreg.names import RELEASES, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, Gun, parent
+from trustreg.names import RELEASES, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, Gun, is_delegation, parent
 from trustreg.verify.pinning import Pins, admit, anchor, succeed
 from trustreg.verify.requests import Answer, Floor, Keep, Memory, Recall, Remember, Request, Want
 from trustreg.verify.signatures import Verified, fingerprint, load, verify
@@ -165,17 +166,23 @@ class Workflow:
         """Load a delegated role; ``None`` where its delegator is loaded and it speaks for nobody (yet).
 
         Raises:
-            RemovedError: It was listed before, is still delegated to, and the snapshot lists it no more.
+            RemovedError: It was read before, those who signed it then may still do so, and the snapshot lists it no
+                more.
+            NameFormError: *role* is not the name of a targets role.
         """
+        _require_targets(role)
         if role in self.roles:
             return self.roles[role]
+        if role == TARGETS:
+            raise RuntimeError("refresh() comes first")
         delegator = yield from self.load(parent(role))
         delegation = delegator.signed.delegation(role) if delegator else None
         if delegator is None or delegation is None or not delegation.keyids:
             return None
         listed = self.snapshot.signed.meta.get(role)
         if listed is None:
-            if role in self._memory.floors:
+            floor = self._memory.floors.get(role)
+            if floor and _may_still_sign(floor, delegation, delegator.signed.keys):
                 raise RemovedError(role)
             return None
         if len(self.roles) > self._limits.roles:
@@ -247,6 +254,7 @@ class Workflow:
         raw = yield from self._want(TIMESTAMP)
         role = self.root.signed.roles[TIMESTAMP]
         self._timestamp = self._judge(TIMESTAMP, raw, role, self.root.signed.keys, Timestamp)
+        self._note(self._timestamp)
 
     def _update_snapshot(self) -> Flow[None]:
         """TUF 5.5."""
@@ -265,6 +273,7 @@ class Workflow:
 
     def _chain(self, role: str, name: str) -> Flow[tuple[Verified[Targets], ...] | None]:
         """Load the roles from ``targets`` to *role*, if all of them may speak for *name*."""
+        _require_targets(role)
         chain: list[Verified[Targets]] = []
         at = TARGETS
         for step in ["", *role.split("/")[1:]]:
@@ -301,6 +310,7 @@ class Workflow:
         verified = self._judge(name, raw, role, keys, kind)
         if listed.version and verified.signed.version != listed.version:
             raise VersionError(name, listed.version, verified.signed.version)
+        self._note(verified)
         return verified
 
     def _judge(self, name: str, raw: bytes, role: Role, keys: Mapping[str, Key], kind: type[S]) -> Verified[S]:
@@ -311,7 +321,6 @@ class Workflow:
         if floor and _may_still_sign(floor, role, keys):
             self._above(claim, floor)
         self._alive(verified)
-        self._note(verified)
         return verified
 
     def _above(self, claim: Envelope[Signed], floor: Floor) -> None:
@@ -336,7 +345,7 @@ class Workflow:
         path = self._dialect.locate(role)
         raw = yield from _ask(Want(role, path, self._limits.root if role == ROOT else self._limits.timestamp))
         if raw is None:
-            if not self._memory.floors:
+            if role == ROOT and not self._memory.floors:
                 raise NoTrustDataError(str(self.gun), self._where)
             raise AbsentError(role, path)
         return raw
@@ -383,9 +392,17 @@ def _refreshed(verified: Verified[S] | None) -> Verified[S]:
     return verified
 
 
+def _require_targets(role: str) -> None:
+    if role != TARGETS and not is_delegation(role):
+        raise NameFormError(role, "role", "it is not the name of a targets role")
+
+
 def _ask(request: Recall | Want) -> Flow[bytes | None]:
-    """Yield *request*, whose answer is bytes."""
-    return cast("bytes | None", (yield request))
+    """Yield *request*, whose answer is bytes: no more of them than were wanted, whoever brings them."""
+    raw = cast("bytes | None", (yield request))
+    if isinstance(request, Want) and raw is not None and len(raw) > request.limit:
+        raise TooLargeError(request.path, request.limit)
+    return raw
 
 
 def _is(listed: FileMeta, raw: bytes) -> bool:
@@ -400,8 +417,11 @@ def _may_still_sign(floor: Floor, role: Role, keys: Mapping[str, Key]) -> bool:
     """Say whether the keys that vouched for the floor could do so today.
 
     If not, their role was given to others, and begins anew: the way out of a version that a stolen key drove up
-    (TUF 1.0.34 section 5.3.11). A rotation that keeps a threshold of the old keys does not lower the floor.
+    (TUF 1.0.34 section 5.3.11). A rotation that keeps a threshold of the old keys does not lower the floor, nor does
+    one by which nobody can tell whose word the floor was.
     """
+    if not floor.keys:
+        return True
     publics = (load(keys[keyid]) for keyid in role.keyids if keyid in keys)
     today = {fingerprint(public) for public in publics if public is not None}
     return len(today & set(floor.keys)) >= role.threshold

@@ -78,7 +78,7 @@ class FileKeyStore:
         form: What is written: see :func:`store_form`.
         passphrases: Where they come from.
         random: Returns so many random bytes.
-        warn: Is told of files that are passed over.
+        warn: Is told of files that are passed over, when keys are listed.
     """
 
     def __init__(
@@ -95,8 +95,8 @@ class FileKeyStore:
         self._random, self._warn = random, warn
         self._open: dict[str, Signer] = {}
 
-    def keys(self) -> tuple[HeldKey, ...]:
-        """Return all keys, without opening any; a file that is no key is passed over with a warning.
+    def keys(self, warn: Callable[[TrustregError], None] | None = None) -> tuple[HeldKey, ...]:
+        """Return all keys, without opening any; a file that is no key is passed over, and *warn* told why.
 
         Raises:
             FileError: The folder cannot be read.
@@ -112,7 +112,7 @@ class FileKeyStore:
             try:
                 found.setdefault(path.stem, _held(path))
             except (FileError, KeyFileError) as exc:
-                self._warn(exc)
+                (warn or self._warn)(exc)
         return tuple(sorted(found.values(), key=lambda held: (held.role, held.gun or "", held.id)))
 
     def find(self, start: str) -> HeldKey:

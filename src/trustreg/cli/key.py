@@ -1,0 +1,238 @@
+"""``trustreg key``: the private keys that are here."""
+
+import re
+import sys
+from base64 import b64encode
+from pathlib import Path
+from typing import Any
+
+import click
+
+from trustreg.cli.options import GUN, as_format, with_keys
+from trustreg.cli.render import complain, print_json, table
+from trustreg.names import ROOT, Gun, is_role
+from trustreg.ports import HeldKey
+from trustreg.wire import Wiring
+
+
+def _role(_ctx: click.Context, _param: click.Parameter, text: str | None) -> str | None:
+    if text is None or is_role(text) or _SIGNER.fullmatch(text):
+        return text
+    raise click.BadParameter(f"{text!r} is neither a role, as targets/releases, nor the name of a signer.")
+
+
+def _plain(_ctx: click.Context, _param: click.Parameter, gun: Gun | None) -> str | None:
+    return str(gun) if gun else None
+
+
+_PATH = click.Path(path_type=Path)
+_role_of_new = click.option("--role", required=True, callback=_role, help="What the key is to sign for.")
+_gun_of_new = click.option("--gun", type=GUN, callback=_plain, help="The collection it is to sign for, if only one.")
+_form = click.option(
+    "--form",
+    type=click.Choice(["own", "notary"]),
+    default="own",
+    show_default=True,
+    help="own: PKCS#8 under scrypt, for trustreg and OpenSSL; notary: for the notary and Docker clients.",
+)
+
+
+@click.group()
+def key() -> None:
+    """Make, keep and hand out private keys.
+
+    Passphrases come from --passphrase-file, TRUSTREG_PASSPHRASE, the variables of notary and Docker
+    (NOTARY_ROOT_PASSPHRASE, DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE, ...) or the terminal;
+    TRUSTREG_NEW_PASSPHRASE is the one to encrypt under. ID is a key id, or how it begins.
+    """
+
+
+@key.command()
+@click.argument("kind", type=click.Choice(["ed25519", "ecdsa", "rsa"]), required=False)
+@_role_of_new
+@_gun_of_new
+@as_format
+@with_keys
+def generate(wiring: Wiring, kind: str | None, role: str, gun: str | None, as_: str) -> None:
+    """Make a key of KIND and print its id.
+
+    Without KIND it is ecdsa (P-256) for a root, as Notary has it, and ed25519 for everything else.
+
+    \b
+    Examples:
+      trustreg key generate --role root
+      trustreg key generate ecdsa --role targets/releases
+    """
+    from trustreg.sign.signer import LocalSigner
+
+    signer = LocalSigner.generate(kind or ("ecdsa" if role == ROOT else "ed25519"))
+    _print_new((wiring.keystore().add(signer, role, gun),), as_)
+
+
+@key.command("import")
+@click.argument("files", type=_PATH, nargs=-1, required=True, metavar="FILE...")
+@click.option("--role", callback=_role, help="What the keys are to sign for, whatever the file says.")
+@click.option("--gun", type=GUN, callback=_plain, help="The collection they are to sign for, whatever the file says.")
+@as_format
+@with_keys
+def import_(wiring: Wiring, files: tuple[Path, ...], role: str | None, gun: str | None, as_: str) -> None:
+    """Store the private keys in each FILE, and print their ids.
+
+    Reads PEM (PKCS#8, SEC1, PKCS#1), OpenSSH, and key files and exports of notary and Docker, encrypted
+    or not. The passphrase of the file is tried or asked for first, then the one to store the key under.
+
+    \b
+    Examples:
+      trustreg key import delegation.pem --role targets/releases
+      trustreg key import ~/.docker/trust/private/*.key
+    """
+    store = wiring.keystore()
+    _print_new(tuple(held for file in files for held in store.import_file(file, role, gun)), as_)
+
+
+@key.command()
+@click.argument("start", metavar="ID")
+@click.option("-o", "--output", type=_PATH, metavar="FILE", help="Write a new FILE rather than to stdout.")
+@click.option("--public", is_flag=True, help="The public key, which is no secret.")
+@_form
+@with_keys
+def export(wiring: Wiring, start: str, output: Path | None, form: Any, *, public: bool) -> None:
+    """Print the key ID as PEM, encrypted.
+
+    It is encrypted under TRUSTREG_NEW_PASSPHRASE, or what else is given for it, or asked for.
+
+    \b
+    Examples:
+      trustreg key export 4f3a -o backup.pem
+      trustreg key export 4f3a --public > alice.pub
+      trustreg key export 4f3a --form notary -o for-notary.pem
+    """
+    from trustreg.errors import ExistsError
+    from trustreg.io.files import write_atomically
+
+    if output and output.exists():
+        raise ExistsError(str(output))
+    store = wiring.keystore()
+    held = store.find(start)
+    raw = store.export_public(held) if public else store.export(held, form)
+    if output:
+        write_atomically(output, raw, 0o644 if public else 0o600)
+    else:
+        click.echo(raw, nl=False)
+
+
+@key.command("list")
+@as_format
+@with_keys
+def list_(wiring: Wiring, as_: str) -> None:
+    """List the keys that are here, without opening any.
+
+    Key files of notary and Docker say neither kind nor public key before they are opened.
+
+    \b
+    Example:
+      trustreg key list --format json
+    """
+    held = wiring.keystore().keys(warn=lambda error: complain(error, "trustreg: passed over"))
+    if as_ == "json":
+        print_json({"keys": [_spell(each) for each in held]})
+    else:
+        table(
+            ("ROLE", "GUN", "KEY ID", "KIND", "LOCATION"),
+            ((each.role or "-", each.gun or "-", each.id, each.kind or "-", _location(each)) for each in held),
+        )
+
+
+@key.command()
+@click.argument("start", metavar="ID")
+@with_keys
+def passwd(wiring: Wiring, start: str) -> None:
+    """Encrypt the key ID under another passphrase.
+
+    The old one is found as always, the new one is TRUSTREG_NEW_PASSPHRASE or asked for.
+
+    \b
+    Example:
+      trustreg key passwd 4f3a
+    """
+    store = wiring.keystore()
+    held = store.find(start)
+    store.change_passphrase(held)
+    click.echo(held.id)
+
+
+@key.command()
+@click.argument("start", metavar="ID")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@with_keys
+def remove(wiring: Wiring, start: str, *, yes: bool) -> None:
+    """Delete the private key ID, for good.
+
+    Collections that list it will need another of their keys to sign.
+
+    \b
+    Example:
+      trustreg key remove 4f3a
+    """
+    store = wiring.keystore()
+    held = store.find(start)
+    if not yes:
+        if not sys.stdin.isatty():
+            raise click.UsageError("Nobody is here to confirm: say --yes.")
+        what = f"the {held.role or 'private'} key {held.id}" + (f" of {held.gun}" if held.gun else "")
+        click.confirm(f"Delete {what}", abort=True, err=True)
+    store.remove(held)
+    click.echo(held.id)
+
+
+@key.command("add-uri")
+@click.argument("uri")
+@click.option("--public", type=_PATH, required=True, metavar="FILE", help="The public key, PEM.")
+@_role_of_new
+@_gun_of_new
+@as_format
+@with_keys
+def add_uri(wiring: Wiring, uri: str, public: Path, role: str, gun: str | None, as_: str) -> None:
+    """Use the key behind URI, in an HSM or a key service, as if it were here; print its id.
+
+    URI is one that securesystemslib has a signer for: hsm:, awskms:, gcpkms:, azurekms:, hv: and more.
+    Signs once to see that it works. The PIN of an HSM is TRUSTREG_HSM_PIN or asked for.
+
+    \b
+    Example:
+      PYKCS11LIB=/usr/lib/softhsm/libsofthsm2.so \\
+        trustreg key add-uri "hsm:2?label=release" --public release.pub --role root
+    """
+    from trustreg.io.files import read_bounded
+    from trustreg.sign.keyfile import LARGEST_KEY_FILE, read_public
+
+    found = read_public(read_bounded(public, LARGEST_KEY_FILE), str(public))
+    _print_new((wiring.keystore().add_uri(uri, found, role, gun),), as_)
+
+
+def _print_new(held: tuple[HeldKey, ...], as_: str) -> None:
+    if as_ == "json":
+        print_json({"keys": [_spell(each) for each in held]})
+        return
+    for each in held:
+        click.echo(each.id)
+        click.echo(f"trustreg: {each.role} key kept in {each.where}", err=True)
+
+
+def _location(held: HeldKey) -> str:
+    return held.uri or str(Path(held.where).parent)
+
+
+def _spell(held: HeldKey) -> dict[str, Any]:
+    return {
+        "id": held.id,
+        "kind": held.kind or None,
+        "role": held.role or None,
+        "gun": held.gun,
+        "public": b64encode(held.public).decode() or None,
+        "where": held.where,
+        "uri": held.uri,
+    }
+
+
+_SIGNER = re.compile(r"[a-z0-9][-_.a-z0-9]*")  # docker trust key load --name

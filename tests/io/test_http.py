@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import socket
+import subprocess
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -227,6 +229,16 @@ def test_a_reset_get_is_tried_once_more(http: Http) -> None:
             http.get(server.url, limit=9)
 
     assert len(server.requests) == 4
+
+
+def test_the_second_try_goes_to_another_address(http: Http, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a name with several addresses, the one that failed a moment ago is tried last."""
+    with Rogue(lambda _: None) as bad, Rogue(lambda _: reply(body=b"ok")) as good:
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", rogue.port)) for rogue in (bad, good)]
+        monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: found)
+        assert http.get("http://localhost/", limit=9).body == b"ok"
+
+    assert (len(bad.requests), len(good.requests)) == (1, 1)
 
 
 @pytest.mark.parametrize("method", ["post", "delete"])
@@ -564,3 +576,14 @@ def test_a_proxy_that_cannot_be_used_is_a_setting(value: str) -> None:
         proxy_for(Url.parse("https://a.org"), {"https_proxy": value})
 
     assert caught.value.source == "https_proxy"
+
+
+def test_nothing_heavy_is_imported_before_a_request() -> None:
+    """A command that asks nobody does not pay for HTTP, TLS or JSON."""
+    heavy = "{'http.client', 'ssl', 'email', 'urllib.request', 'subprocess', 'orjson', 'logging', 'requests'}"
+    modules = "trustreg.io.http, trustreg.io.auth, trustreg.io.registry, trustreg.io.notary, trustreg.io.docker"
+    code = f"import sys, {modules}; print(sorted({heavy} & set(sys.modules)))"
+
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert ran.stdout.strip() == "[]"

@@ -1,0 +1,1 @@
+"""The trust server's use cases, judged without a network or a disk."""

@@ -140,9 +140,11 @@ class Wiring:
 
     @cached_property
     def _keystore(self) -> FileKeyStore:
-        from trustreg.io.keystore import FileKeyStore, store_form
+        from trustreg.io.keystore import FileKeyStore
+        from trustreg.io.trustdir import store_form
 
-        return FileKeyStore(self._trust_dir, store_form(self._trust_dir), self.passphrases())
+        form = store_form(self._trust_dir)
+        return FileKeyStore(self._trust_dir, form, self.passphrases())
 
     def passphrases(self) -> Passphrases:
         """Return where passphrases come from."""
@@ -165,11 +167,9 @@ class Wiring:
 
     def _at(self, gun: Gun, *, write: bool) -> client.Site:
         from trustreg.io.cache import FileCache
-        from trustreg.io.files import private_dir
         from trustreg.io.notary import NotaryServer
 
         settings = self._config.site(gun)
-        private_dir(self._trust_dir)
         return client.Site(
             server=NotaryServer(self._way(settings), self._credentials, settings.server, gun, write=write),
             cache=FileCache(self._trust_dir, gun),

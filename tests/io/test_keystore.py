@@ -19,8 +19,9 @@ from trustreg.errors import (
     TrustregError,
 )
 from trustreg.io import files
-from trustreg.io.keystore import FileKeyStore, Form, claim_store, store_form
+from trustreg.io.keystore import FileKeyStore
 from trustreg.io.passphrases import Passphrases
+from trustreg.io.trustdir import Form, claim_store, store_form
 from trustreg.metadata import Signature
 from trustreg.sign import keyfile
 from trustreg.sign.signer import LocalSigner, describe

@@ -15,7 +15,7 @@ from trustreg.names import Gun, Reference
 from trustreg.wire import Wiring
 
 
-@click.command("list")
+@click.command("list", short_help="List the signed tags.")
 @click.argument("gun", type=GUN)
 @as_format
 @reading
@@ -36,7 +36,7 @@ def list_(ctx: click.Context, wiring: Wiring, gun: Gun, as_: str) -> None:
     ctx.exit(EXIT_REFUSED if contents.failed else 0)
 
 
-@click.command()
+@click.command(short_help="Show who may sign, who did, and until when.")
 @click.argument("image", type=IMAGE)
 @as_format
 @reading

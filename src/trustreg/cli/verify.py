@@ -10,7 +10,7 @@ from trustreg.names import Reference
 from trustreg.wire import Wiring
 
 
-@click.command()
+@click.command(short_help="Say whether images are what was signed.")
 @click.argument("images", type=IMAGE, nargs=-1, required=True, metavar="IMAGE...")
 @click.option("--no-registry", is_flag=True, help="Only resolve the signed digest; do not ask the registry.")
 @as_format

@@ -20,7 +20,7 @@ from trustreg.wire import Wiring
 _no_publish = click.option("--no-publish", is_flag=True, help="Only stage the change; `trustreg publish` sends it.")
 
 
-@click.command()
+@click.command(short_help="Begin the collection of a repository.")
 @click.argument("gun", type=GUN)
 @click.option("--hold-snapshot-key", is_flag=True, help="Keep the snapshot key here, not on the server.")
 @click.option(
@@ -60,7 +60,7 @@ def init(
         print_published(published)
 
 
-@click.command()
+@click.command(short_help="Sign what the registry holds under a tag.")
 @click.argument("images", type=IMAGE, nargs=-1, required=True, metavar="IMAGE...")
 @_no_publish
 @as_format
@@ -80,7 +80,7 @@ def sign(wiring: Wiring, images: tuple[Reference, ...], as_: str, *, no_publish:
     _finish(wiring, staged, as_, no_publish=no_publish)
 
 
-@click.command()
+@click.command(short_help="Publish the staged changes.")
 @click.argument("gun", type=GUN)
 @as_format
 @writing
@@ -94,7 +94,7 @@ def publish(wiring: Wiring, gun: Gun, as_: str) -> None:
     _finish(wiring, [], as_, no_publish=False, guns=(gun,))
 
 
-@click.command()
+@click.command(short_help="Take the signature off a tag.")
 @click.argument("images", type=IMAGE, nargs=-1, required=True, metavar="IMAGE...")
 @_no_publish
 @as_format

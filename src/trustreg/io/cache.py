@@ -14,6 +14,7 @@ import orjson
 
 from trustreg.errors import FileError
 from trustreg.io.files import locked, private_dir, read_if_present, write_all
+from trustreg.io.trustdir import claim_store
 from trustreg.names import Gun, is_role
 from trustreg.verify.requests import Floor, Keep, Memory
 
@@ -22,7 +23,7 @@ class FileCache:
     """The cache of one collection below *trust_dir*; several processes and threads may share it."""
 
     def __init__(self, trust_dir: Path, gun: Gun) -> None:
-        self._gun = gun
+        self._trust_dir, self._gun = trust_dir, gun
         self._files = trust_dir / "tuf" / str(gun) / "metadata"
         self._memory = trust_dir / "trusted" / f"{_file_name(gun)}.json"
 
@@ -50,6 +51,7 @@ class FileCache:
 
     def keep(self, keep: Keep) -> None:
         """Store files and memory together; what another process has raised meanwhile stays raised."""
+        claim_store(self._trust_dir)
         private_dir(self._memory.parent)
         with locked(self._memory.with_suffix(".lock")):
             there = self.memory()

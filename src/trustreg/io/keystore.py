@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
 
 from trustreg.errors import ExistsError, FileError, KeyFileError, KeyKindError, TrustregError
 from trustreg.io.files import (
@@ -22,50 +21,15 @@ from trustreg.io.files import (
     locked,
     private_dir,
     read_bounded,
-    read_if_present,
     remove_file,
     write_atomically,
 )
 from trustreg.io.passphrases import Passphrases
+from trustreg.io.trustdir import Form, claim_store
 from trustreg.names import SNAPSHOT, TARGETS, TIMESTAMP
 from trustreg.ports import HeldKey
 from trustreg.sign import keyfile
 from trustreg.sign.signer import LocalSigner, PrivateKey, PublicKey, Signer, describe
-
-Form: TypeAlias = Literal["own", "notary"]
-
-MARKER: Final = "trustreg-store"
-
-
-def store_form(directory: Path) -> Form:
-    """Return the form of a trust directory: ``notary`` where Docker or notary use it too.
-
-    A file ``trustreg-store`` marks ours. Without it, ``private`` or ``tuf`` inside, or one of the places those
-    programs use, make it theirs. Anything else is, or will be, ours.
-
-    Raises:
-        FileError: It was written by a trustreg that knew more than this one.
-    """
-    marker = read_if_present(directory / MARKER, 64)
-    if marker is not None:
-        if marker.strip() != _LAYOUT:
-            raise FileError(str(directory), "its layout is that of a newer trustreg")
-        return "own"
-    theirs = directory.name == ".notary" or directory.parts[-2:] == (".docker", "trust")
-    return "notary" if theirs or any((directory / name).exists() for name in ("private", "tuf")) else "own"
-
-
-def claim_store(directory: Path, form: Form | None = None) -> Form:
-    """Make sure that *directory* is there, and settle its form before anything is written into it.
-
-    Raises:
-        FileError: It cannot be made, or others could write into it.
-    """
-    form = form or store_form(directory)
-    private_dir(directory)
-    if form == "own" and not (directory / MARKER).exists():
-        write_atomically(directory / MARKER, _LAYOUT + b"\n", 0o644)
-    return form
 
 
 class FileKeyStore:
@@ -375,7 +339,6 @@ def _id(private: PrivateKey) -> str:
     return keyfile.key_id(*describe(private.public_key()))
 
 
-_LAYOUT = b"1"
 _LARGEST_REFERENCE = 65_536  # bytes
 _SUFFIXES = (".pem", ".key", ".uri")
 _KEY_FILE = re.compile(r"[0-9a-f]{64}\.(?:pem|key|uri)")

@@ -17,6 +17,7 @@ from trustreg.dialects.notary1 import read_file, spell_file
 from trustreg.dialects.reading import Members
 from trustreg.errors import FileError, FormatError
 from trustreg.io.files import file_error, private_dir, read_bounded, remove_file, write_atomically
+from trustreg.io.trustdir import claim_store
 from trustreg.names import TARGETS, Gun, is_delegation
 from trustreg.sign.changes import AddTarget, Change, RemoveTarget, Witness
 
@@ -25,6 +26,7 @@ class FileStage:
     """The staged changes of one collection below *trust_dir*."""
 
     def __init__(self, trust_dir: Path, gun: Gun) -> None:
+        self._trust_dir = trust_dir
         self._folder = trust_dir / "tuf" / str(gun) / "changelist"
 
     def changes(self) -> tuple[tuple[str, Change], ...]:
@@ -46,6 +48,7 @@ class FileStage:
 
     def add(self, change: Change) -> None:
         """Stage *change* after all others."""
+        claim_store(self._trust_dir)
         for folder in (self._folder.parent, self._folder):
             private_dir(folder)
         random = bytearray(os.urandom(16))

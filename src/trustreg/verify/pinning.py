@@ -171,6 +171,7 @@ def _issues(issuer: "Certificate", subject: "Certificate", below: int, now: date
     from cryptography.exceptions import InvalidSignature
     from cryptography.x509 import BasicConstraints, ExtensionNotFound, KeyUsage
 
+    odd = (*_unreadable(), InvalidSignature, ExtensionNotFound, TypeError)
     try:
         subject.verify_directly_issued_by(issuer)
         constraints = issuer.extensions.get_extension_for_class(BasicConstraints).value
@@ -178,7 +179,7 @@ def _issues(issuer: "Certificate", subject: "Certificate", below: int, now: date
             may_sign = issuer.extensions.get_extension_for_class(KeyUsage).value.key_cert_sign
         except ExtensionNotFound:
             may_sign = True
-    except (InvalidSignature, ExtensionNotFound, TypeError, *_unreadable()):
+    except odd:
         return False
     deep_enough = constraints.path_length is None or below <= constraints.path_length
     return constraints.ca and may_sign and deep_enough and _dated(issuer, now) is None

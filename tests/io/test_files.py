@@ -216,7 +216,7 @@ def test_a_private_folder_is_made_private(tmp_path: Path) -> None:
     [
         (lambda p: p.write_bytes(b""), "it is not a folder"),
         (lambda p: p.mkdir() or p.chmod(0o777), "anybody may write to this folder"),
-        (lambda p: (p.parent / "file").write_bytes(b"") and p.symlink_to("file"), "it is not a folder"),
+        (lambda p: p.symlink_to("/dev/null"), "it is not a folder"),
     ],
     ids=["file", "writable", "link"],
 )
@@ -226,8 +226,6 @@ def test_a_folder_that_others_could_fill_is_refused(tmp_path: Path, make: Callab
     """
     path = tmp_path / "a"
     make(path)
-    if problem == "it is not a folder" and not path.exists():
-        path.symlink_to("file")
 
     with pytest.raises(FileError) as caught:
         files.private_dir(path)

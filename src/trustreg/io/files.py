@@ -59,7 +59,8 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o600) -> None:
     at *path* is replaced, not followed. The umask still takes its bits off *mode*.
 
     Raises:
-        FileError: It could not be done; what was there before still is.
+        FileError: It could not be done, and what was there before still is; or, if it was the very last step that
+            failed, the new file is there and may be gone after a power cut.
     """
     write_all({path: data}, mode)
 

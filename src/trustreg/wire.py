@@ -15,6 +15,7 @@ from trustreg.names import ROOT, Gun, Reference
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from trustreg.errors import TrustregError
     from trustreg.io.auth import Auth
     from trustreg.io.config import Config
     from trustreg.io.config import Site as Settings
@@ -37,6 +38,7 @@ class Wiring:
         env: The environment.
         clock: Reads the time.
         trace: Is told of each request, one line each.
+        warn: Is told of what was passed over: a key file that holds no key.
     """
 
     def __init__(
@@ -45,8 +47,9 @@ class Wiring:
         env: Mapping[str, str],
         clock: Callable[[], datetime],
         trace: Callable[[str], None] | None = None,
+        warn: Callable[[TrustregError], None] = lambda _: None,
     ) -> None:
-        self._flags, self._env, self._clock, self._trace = flags, env, clock, trace
+        self._flags, self._env, self._clock, self._trace, self._warn = flags, env, clock, trace, warn
         self._ways: dict[Any, Auth] = {}
         self._registries: dict[Gun, HttpRegistry] = {}
         self._lock = Lock()
@@ -144,7 +147,7 @@ class Wiring:
         from trustreg.io.trustdir import store_form
 
         form = store_form(self._trust_dir)
-        return FileKeyStore(self._trust_dir, form, self.passphrases())
+        return FileKeyStore(self._trust_dir, form, self.passphrases(), warn=self._warn)
 
     def passphrases(self) -> Passphrases:
         """Return where passphrases come from."""

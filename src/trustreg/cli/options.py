@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import click
 
-from trustreg.errors import NameFormError
+from trustreg.errors import NameFormError, TrustregError
 from trustreg.names import Gun, Reference
 from trustreg.wire import Wiring
 
@@ -80,7 +80,7 @@ def settings(command: Callable[Concatenate[Wiring, P], R], *, options: tuple[Any
         flags = {name: kwargs.pop(name) for name in names}
         verbose = bool(flags.pop("verbose", False))
         trace = (lambda line: click.echo(line, err=True)) if verbose else None
-        wiring = Wiring(flags, os.environ, lambda: datetime.now(UTC), trace)
+        wiring = Wiring(flags, os.environ, lambda: datetime.now(UTC), trace, _pass_over)
         click.get_current_context().obj = wiring
         return command(wiring, *args, **kwargs)
 
@@ -102,6 +102,12 @@ def writing(command: Callable[Concatenate[Wiring, P], R]) -> Callable[P, R]:
 def with_keys(command: Callable[Concatenate[Wiring, P], R]) -> Callable[P, R]:
     """Give *command* what it takes to handle keys."""
     return settings(command, options=_SETTINGS[:2] + _SECRETS)
+
+
+def _pass_over(error: TrustregError) -> None:
+    from trustreg.cli.render import complain
+
+    complain(error, "trustreg: passed over")
 
 
 def _names_of(options: tuple[Any, ...]) -> tuple[str, ...]:

@@ -25,7 +25,10 @@ def store_form(directory: Path) -> Form:
         if marker.strip() != _LAYOUT:
             raise FileError(str(directory), "its layout is that of a newer trustreg")
         return "own"
-    theirs = directory.name == ".notary" or directory.parts[-2:] == (".docker", "trust")
+    dockers = directory.name == "trust" and (
+        directory.parent.name == ".docker" or (directory.parent / "config.json").exists()
+    )
+    theirs = directory.name == ".notary" or dockers
     return "notary" if theirs or any((directory / name).exists() for name in ("private", "tuf")) else "own"
 
 

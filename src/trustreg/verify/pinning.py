@@ -171,7 +171,7 @@ def _issues(issuer: "Certificate", subject: "Certificate", below: int, now: date
     from cryptography.exceptions import InvalidSignature
     from cryptography.x509 import BasicConstraints, ExtensionNotFound, KeyUsage
 
-    odd = (*_unreadable(), InvalidSignature, ExtensionNotFound, TypeError)
+    odd: tuple[type[Exception], ...] = (*_unreadable(), InvalidSignature, ExtensionNotFound, TypeError)
     try:
         subject.verify_directly_issued_by(issuer)
         constraints = issuer.extensions.get_extension_for_class(BasicConstraints).value

@@ -4,7 +4,6 @@ Everything outside comes through ``ports``.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import Lock
 from typing import Protocol, TypeAlias, TypeVar
@@ -22,6 +21,7 @@ from trustreg.errors import (
 from trustreg.metadata import Role, Signed, Targets
 from trustreg.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, TOP_LEVEL, Digest, Gun, Reference, parent
 from trustreg.ports import Cache, Registry, Repository, TrustServer
+from trustreg.values import dataclass, field
 from trustreg.verify.pinning import Pins
 from trustreg.verify.requests import Answer, Keep, Memory, Recall, Remember, Want
 from trustreg.verify.signatures import Verified
@@ -30,7 +30,7 @@ from trustreg.verify.workflow import RELEASED, Flow, Found, Workflow
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Trusted:
     """Yes: this digest is what the publishers signed.
 
@@ -65,7 +65,7 @@ class Trusted:
     stale_since: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Untrusted:
     """No: a check was made and did not hold; ``error`` says which."""
 
@@ -73,7 +73,7 @@ class Untrusted:
     error: UntrustedError
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Unknown:
     """Don't know: an answer could not be had; ``error`` says why."""
 
@@ -84,7 +84,7 @@ class Unknown:
 Verdict: TypeAlias = Trusted | Untrusted | Unknown
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Entry:
     """One tag as one role signs it; ``counts`` says whether this role's word is the one that is taken."""
 
@@ -96,7 +96,7 @@ class Entry:
     counts: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class RoleState:
     """A role as it stands: who may sign it, who did, and until when."""
 
@@ -109,7 +109,7 @@ class RoleState:
     prefixes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Contents:
     """A whole collection, verified: its roles, its tags, and the delegated roles that failed a check."""
 
@@ -123,7 +123,7 @@ class Contents:
     stale_since: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Site:
     """Where a collection lives and what the caller demands of it."""
 
@@ -284,7 +284,7 @@ class Verifier:
         raise DigestUnsignedError(str(image.gun), str(digest), roles)
 
 
-@dataclass(slots=True)
+@dataclass()
 class _Opened:
     """A refreshed collection and where its other files come from."""
 
@@ -367,7 +367,8 @@ def _entries(workflow: Workflow, counting: tuple[str, ...]) -> Iterator[Entry]:
     first: dict[str, str] = {}
     for role in sorted(workflow.roles, key=lambda role: order.get(role, len(order))):
         for name in workflow.roles[role].signed.targets if role in order else ():
-            first.setdefault(name, role)
+            if workflow.may_speak(role, name):
+                first.setdefault(name, role)
     for role, part in workflow.roles.items():
         for name, meta in part.signed.targets.items():
             digest, length = _content(Found(name=name, role=role, meta=meta, chain=(part,)))

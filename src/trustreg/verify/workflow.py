@@ -10,7 +10,7 @@ pins hold with a warm cache; a role that was read before may not silently go mis
 
 import hashlib
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import TypeAlias, TypeVar, cast
 
@@ -32,6 +32,7 @@ from trustreg.errors import (
 )
 from trustreg.metadata import Delegation, Envelope, FileMeta, Key, Role, Root, Signed, Snapshot, Targets, Timestamp
 from trustreg.names import RELEASES, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, Gun, is_delegation, parent
+from trustreg.values import dataclass
 from trustreg.verify.pinning import Pins, admit, anchor, succeed
 from trustreg.verify.requests import Answer, Floor, Keep, Memory, Recall, Remember, Request, Want
 from trustreg.verify.signatures import Verified, fingerprint, load, verify
@@ -44,7 +45,7 @@ RELEASED = (RELEASES, TARGETS)
 """Roles whose word counts by default, in order: Docker's convention."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Limits:
     """What metadata may cost, whatever it says of itself. Bytes, but for the last two."""
 
@@ -56,7 +57,7 @@ class Limits:
     roles: int = 1024  # delegated roles read in one refresh
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Found:
     """A name as a role lists it: ``chain`` is the roles that lead there, ``targets`` first."""
 
@@ -191,6 +192,15 @@ class Workflow:
         verified = yield from self._listed(role, listed, self._limits.targets, delegation, keys, Targets)
         self.roles[role] = verified
         return verified
+
+    def may_speak(self, role: str, name: str) -> bool:
+        """Say whether every delegation on the way from ``targets`` to *role*, which is loaded, covers *name*."""
+        while role != TARGETS:
+            delegation = self.roles[parent(role)].signed.delegation(role)
+            if delegation is None or not delegation.covers(name):
+                return False
+            role = parent(role)
+        return True
 
     # --- the five steps -------------------------------------------------------------------------------------------
 

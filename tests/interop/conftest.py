@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import secrets
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -20,6 +20,7 @@ from tests.peers import (
     Passphrases,
     Peer,
     RegistryPeer,
+    Trustreg,
     docker_registry,
     notary_server,
     trustreg_serve,
@@ -112,5 +113,20 @@ def docker_trust(tmp_path: Path) -> Callable[..., DockerTrust]:
 
     def make(server: TrustServerPeer, *, passphrases: Passphrases | None = None) -> DockerTrust:
         return DockerTrust(server, tmp_path / f"docker-{next(people)}", passphrases=passphrases)
+
+    return make
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> Callable[..., Trustreg]:
+    """
+    Make people who use trustreg: ``people(server)``. Each call is another one, with a home of their own.
+
+    The keywords are those of :class:`tests.peers.Trustreg`.
+    """
+    count = itertools.count(1)
+
+    def make(server: TrustServerPeer, **settings: Any) -> Trustreg:
+        return Trustreg(server, tmp_path / f"person-{next(count)}", **settings)
 
     return make

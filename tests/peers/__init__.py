@@ -23,6 +23,7 @@ from tests.peers.process import Peer, PeerError, running_peers
 from tests.peers.registry import RegistryPeer, docker_registry, write_docker_config
 from tests.peers.skopeo import Skopeo
 from tests.peers.trust import TrustServerPeer, notary_server, trustreg_serve
+from tests.peers.trustreg import Trustreg
 
 __all__ = [
     "DOCKER",
@@ -47,6 +48,7 @@ __all__ = [
     "TargetRow",
     "TrustReport",
     "TrustServerPeer",
+    "Trustreg",
     "docker_registry",
     "image",
     "index",

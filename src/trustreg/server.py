@@ -55,6 +55,10 @@ class File:
         """The digest that the file is asked for by, in hex."""
         return hashlib.sha256(self.raw).hexdigest()
 
+    def due(self, now: datetime) -> bool:
+        """Say whether the server should sign the role again."""
+        return self.renew is not None and self.renew <= now
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerKey:
@@ -217,9 +221,12 @@ class TrustServer:
         signed again is returned as it is: its readers will see how old it is.
         """
         file = self._store.find(gun, role)
-        if file is None or file.renew is None or now < file.renew:
+        if file is None or not file.due(now):
             return file
         old = self._store.collection(gun)
+        file = old.files.get(role)
+        if file is None or not file.due(now):  # somebody else was faster
+            return file
         try:
             self._store.commit(gun, renew(gun, old, now, self._lifetimes), old.revision)
         except UntrustedError:
@@ -292,8 +299,7 @@ def renew(gun: Gun, old: Collection, now: datetime, lifetimes: Lifetimes | None 
         RefusedError: The server does not hold the keys.
     """
     case = _Case(gun, {}, old, now, lifetimes or Lifetimes())
-    snapshot = old.files[SNAPSHOT]
-    if snapshot.renew is not None and snapshot.renew <= now:
+    if old.files[SNAPSHOT].due(now):
         case.sign_snapshot()
     return case.close()
 

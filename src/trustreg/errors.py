@@ -11,10 +11,12 @@ Every error has a stable ``code``, carries its facts as fields and says them in 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import datetime
 from functools import wraps
 from typing import Any, ClassVar, Final
+
+from trustreg.values import dataclass
 
 _LONGEST: Final = 2000  # characters of a sentence; the facts have the rest
 
@@ -587,6 +589,23 @@ class ExistsError(InputError):
 
     def __str__(self) -> str:
         return f"{self.what} exists already"
+
+
+@dataclass(eq=False)
+class KnownError(InputError):
+    """A collection was to be begun that is known already, though the server has it no more."""
+
+    code = "known"
+    gun: str
+    server: str
+
+    def __str__(self) -> str:
+        return f"{self.gun} is known with a root that {self.server} does not have; whoever knows it refuses another one"
+
+    @property
+    def remedy(self) -> str:
+        """What a person can do about it."""
+        return f"if it was deleted on purpose, begin with: trustreg forget {self.gun}"
 
 
 @dataclass(eq=False)

@@ -6,13 +6,14 @@ one into a :class:`trustreg.verify.signatures.Verified`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
+from trustreg.values import dataclass, field
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@dataclass(frozen=True, kw_only=True)
 class Key:
     """A public key as metadata lists it.
 
@@ -30,7 +31,7 @@ class Key:
     spelled: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)  # as the dialect wrote it
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Role:
     """Who may sign: ``threshold`` distinct keys out of ``keyids``."""
 
@@ -39,7 +40,7 @@ class Role:
     threshold: int = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Delegation(Role):
     """A role that another one lets speak for some names: those that start with one of ``prefixes``."""
 
@@ -50,7 +51,7 @@ class Delegation(Role):
         return any(name.startswith(prefix) for prefix in self.prefixes)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class FileMeta:
     """A listed file: ``length`` in bytes, digests raw, by algorithm.
 
@@ -67,7 +68,7 @@ class FileMeta:
         object.__setattr__(self, "hashes", MappingProxyType(dict(self.hashes)))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Signed:
     """What every role states; ``extra`` keeps members the model has no field for."""
 
@@ -76,7 +77,7 @@ class Signed:
     extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Root(Signed):
     """Which keys may sign for which top-level role."""
 
@@ -86,21 +87,21 @@ class Root(Signed):
     certified: bool = False  # root keys have to be certificates naming the collection (Notary)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Timestamp(Signed):
     """Which snapshot is current; short-lived."""
 
     snapshot: FileMeta
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Snapshot(Signed):
     """Which files of all other roles belong together, by role name."""
 
     meta: Mapping[str, FileMeta] = field(hash=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Targets(Signed):
     """Which names have which content, and who else may say so.
 
@@ -117,7 +118,7 @@ class Targets(Signed):
         return next((d for d in self.delegations if d.name == name), None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Signature:
     """One signature: by which key id, how, and its bytes.
 
@@ -132,7 +133,7 @@ class Signature:
 S_co = TypeVar("S_co", bound=Signed, covariant=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Envelope(Generic[S_co]):
     """A claim: what was received for ``role``, read but not believed.
 

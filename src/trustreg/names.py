@@ -4,10 +4,10 @@ Grammar: distribution/reference (``reference.go``, ``normalize.go``); role names
 """
 
 import re
-from dataclasses import dataclass
 from typing import Final, Self
 
 from trustreg.errors import NameFormError
+from trustreg.values import dataclass
 
 ROOT: Final = "root"
 TARGETS: Final = "targets"
@@ -17,7 +17,7 @@ TOP_LEVEL: Final = (ROOT, TARGETS, SNAPSHOT, TIMESTAMP)
 RELEASES: Final = "targets/releases"  # Docker's convention: what this role signs is released
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, order=True)
 class Digest:
     """A content digest, ``sha256:`` and 64 lower-case hex digits."""
 
@@ -39,7 +39,7 @@ class Digest:
         return f"{self.algorithm}:{self.hex}"
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, order=True)
 class Gun:
     """A globally unique name: which collection of trust data, ``docker.io/library/alpine``.
 
@@ -58,7 +58,7 @@ class Gun:
         return self.text
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, order=True)
 class Reference:
     """An image as people name it, normalised: ``domain``, ``path``, and ``tag``, ``digest`` or both.
 

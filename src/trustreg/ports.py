@@ -1,12 +1,12 @@
 """What use cases need from the world. Adapters in ``io`` provide it; tests hand over dicts."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from trustreg.names import Digest, Reference
 from trustreg.sign.changes import Change
 from trustreg.sign.signer import Signer
+from trustreg.values import dataclass, field
 from trustreg.verify.requests import Keep, Memory, Want
 
 
@@ -61,7 +61,7 @@ class Cache(Protocol):
         """Store files and memory together; never lower a floor that another process has raised meanwhile."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Manifest:
     """An image manifest or index as the registry served it; ``digest`` is computed from ``raw``."""
 
@@ -83,7 +83,7 @@ class Registry(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class HeldKey:
     """A private key that is here: ``id`` is that of the plain public key, ``where`` its file.
 

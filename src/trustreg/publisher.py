@@ -5,7 +5,6 @@ it has read it back.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
 from trustreg.client import Site, Sites, drive
@@ -14,6 +13,7 @@ from trustreg.errors import (
     AmbiguousKeyError,
     ConflictError,
     ExistsError,
+    KnownError,
     MovedError,
     NameFormError,
     OfflineError,
@@ -30,13 +30,14 @@ from trustreg.ports import Cache, HeldKey, KeyStore, Registry, Stage, TrustServe
 from trustreg.sign.changes import AddTarget, Change, RemoveTarget
 from trustreg.sign.draft import Draft, Lifetimes, create
 from trustreg.sign.signer import Signer, describe
+from trustreg.values import dataclass
 from trustreg.verify.pinning import Pins
 from trustreg.verify.requests import Keep, Memory, Want
 from trustreg.verify.signatures import load, verify
 from trustreg.verify.workflow import Limits, Workflow
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Published:
     """What was published and read back: versions by role; empty if there was nothing to publish."""
 
@@ -90,12 +91,15 @@ class Publisher:
 
         Raises:
             ExistsError: The server has a collection of this name.
+            KnownError: It has none, but one of this name is remembered, which readers would miss.
             AmbiguousKeyError: Several root keys are here, and none of them is to be used.
             PublishRefusedError: The server does not want it; no key of it is kept.
         """
         site = self._sites(gun)
         if site.server.fetch(Want(ROOT, self._dialect.locate(ROOT), Limits().root)) is not None:
             raise ExistsError(f"the collection {gun} on {site.server.where}")
+        if site.cache.memory().floors:
+            raise KnownError(str(gun), site.server.where)
         made: list[HeldKey] = []
         try:
             signers = self._signers(gun, make, {held.role: held for held in use}, made, hold_snapshot=hold_snapshot)

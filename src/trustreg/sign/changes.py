@@ -3,13 +3,13 @@
 What Notary's change files say (notary ``client/changelist``).
 """
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from trustreg.metadata import FileMeta
+from trustreg.values import dataclass
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class AddTarget:
     """Say in ``role`` that ``name`` has this content."""
 
@@ -18,7 +18,7 @@ class AddTarget:
     meta: FileMeta
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class RemoveTarget:
     """Say nothing of ``name`` in ``role`` any more."""
 
@@ -26,7 +26,7 @@ class RemoveTarget:
     name: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Witness:
     """Sign ``role`` again as it stands."""
 

@@ -5,7 +5,7 @@ A draft begins with verified metadata, or with nothing, and ends as files by rol
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from trustreg.dialect import Dialect
@@ -14,9 +14,10 @@ from trustreg.metadata import Delegation, FileMeta, Key, Role, Root, Signed, Sna
 from trustreg.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, is_delegation, parent
 from trustreg.sign.changes import AddTarget, Change, RemoveTarget
 from trustreg.sign.signer import Signer
+from trustreg.values import dataclass, field
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Lifetimes:
     """For how long a signature is good. Those of Notary, so that both tools ask for the same care."""
 
@@ -26,7 +27,7 @@ class Lifetimes:
     timestamp: timedelta = timedelta(days=14)
 
 
-@dataclass
+@dataclass()
 class Draft:
     """A collection in the making.
 

@@ -5,20 +5,20 @@ cache and across rotations.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from trustreg.errors import FirstUseError, PinError, ThresholdError
 from trustreg.metadata import Envelope, Key, Role, Root
 from trustreg.names import ROOT, Gun
+from trustreg.values import dataclass
 from trustreg.verify.signatures import Verified, load, read_certificate, verify
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Pins:
     """What the caller knows of a root beforehand.
 

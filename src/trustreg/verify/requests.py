@@ -1,12 +1,13 @@
 """What the workflow asks for. A decision is a value, an effect is one of these."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
 
+from trustreg.values import dataclass, field
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class Floor:
     """What was trusted last for a role: nothing older, and nothing else of that version, may follow.
 
@@ -19,7 +20,7 @@ class Floor:
     keys: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Memory:
     """What outlives the cached files: the floor of each role, and when the last refresh succeeded."""
 
@@ -27,19 +28,19 @@ class Memory:
     refreshed: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Remember:
     """Ask for the :class:`Memory` of this collection; an empty one if there is none."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Recall:
     """Ask for the bytes kept for ``role``, or ``None``."""
 
     role: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Want:
     """Ask the repository for ``path``, at most ``limit`` bytes, or ``None`` where it has no such file."""
 
@@ -48,7 +49,7 @@ class Want:
     limit: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Keep:
     """Hand over what passed every check: files by role, and the memory that goes with them. No answer."""
 

@@ -5,7 +5,6 @@ Keys are counted, never signatures or key ids: a key under two ids is one signer
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
@@ -17,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from trustreg.errors import ThresholdError
 from trustreg.metadata import Envelope, Key, Role, Signed
+from trustreg.values import dataclass, field
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
@@ -26,7 +26,7 @@ S = TypeVar("S", bound=Signed)
 S_co = TypeVar("S_co", bound=Signed, covariant=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Verified(Generic[S_co]):
     """What enough of the right keys signed.
 

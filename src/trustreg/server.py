@@ -146,7 +146,7 @@ class RefusedError(UntrustedError):
     problem: str
 
     def __str__(self) -> str:
-        return f"{self.role}: {self.problem}"
+        return self.problem if self.problem.startswith(self.role) else f"{self.role}: {self.problem}"
 
 
 @dataclass(eq=False)
@@ -319,6 +319,8 @@ class _Case:
 
     def read(self) -> None:
         """Decode the upload; require bytes that Go would write too, and versions that nobody has."""
+        if ROOT not in self._files:
+            raise MissingError(ROOT, "there is none yet, and the upload brings none")
         for role, raw in self._upload.items():
             version = self._claim(role, Signed).signed.version
             try:
@@ -330,8 +332,6 @@ class _Case:
 
     def judge_root(self) -> None:
         """Require the next root in turn, by the keys of the last one and by its own, with a timestamp key of ours."""
-        if ROOT not in self._files:
-            raise MissingError(ROOT, "there is none yet, and the upload brings none")
         if ROOT in self._upload:
             claim = self._claim(ROOT, Root)
             old = self._old.files.get(ROOT)

@@ -133,7 +133,7 @@ class _Api:
             (rf"{tuf}\Z", {"POST": self.upload, "DELETE": self.delete}),
             (rf"{tuf}(?P<role>snapshot|timestamp)\.key\Z", {"GET": self.key, "POST": self.next_key}),
             (rf"{tuf}(?P<version>[0-9]{{1,18}})\.{role}\.json\Z", {"GET": self.past}),
-            (rf"{tuf}{role}\.(?P<sha256>[0-9a-f]{{64}})\.json\Z", {"GET": self.past}),
+            (rf"{tuf}{role}\.(?P<sha256>[0-9a-fA-F]{{64}})\.json\Z", {"GET": self.past}),
             (rf"{tuf}{role}\.json\Z", {"GET": self.current}),
         ]
 
@@ -338,8 +338,10 @@ def _say_unavailable(req: falcon.Request, resp: falcon.Response, error: Unavaila
 
 
 def _say_http(req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError, named: object) -> None:
-    """Say what falcon found wrong with a request, before any handler saw it."""
-    _say(req, resp, HttpError("MALFORMED_UPLOAD", error.description, status=error.status_code), named)
+    """Say what falcon, or a middleware, found wrong with a request before any handler saw it."""
+    code = {401: "UNAUTHORIZED", 403: "DENIED"}.get(error.status_code, "MALFORMED_UPLOAD")
+    resp.set_headers(error.headers or {})
+    _say(req, resp, HttpError(code, error.description, status=error.status_code), named)
 
 
 def _say_bug(req: falcon.Request, resp: falcon.Response, error: Exception, named: object) -> None:
@@ -355,6 +357,7 @@ _USUAL_CHANGES, _MOST_CHANGES = 100, 1000
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _SHOWN = 1024
 _ANSWERS: Mapping[str, tuple[int, str]] = {
+    "DENIED": (403, "requested access to the resource is denied"),
     "INVALID_GUN": (400, "The server does not support actions on images of this name."),
     "INVALID_PARAMETERS": (400, "The parameters provided are not valid."),
     "INVALID_ROLE": (400, "The role you are attempting to operate on is invalid."),
@@ -362,6 +365,7 @@ _ANSWERS: Mapping[str, tuple[int, str]] = {
     "MALFORMED_UPLOAD": (400, "The body of your request is malformed."),
     "METADATA_NOT_FOUND": (404, "You have requested metadata that does not exist."),
     "NO_FILENAME": (400, "No file/role name provided."),
+    "UNAUTHORIZED": (401, "authentication required"),
     "UNKNOWN": (500, "unknown error"),
     "UPDATING": (503, "An error has occurred while updating the TUF repository."),
     "VERSION": (400, "A newer version of metadata is already available."),

@@ -11,11 +11,13 @@ that cannot be answered as it stands.
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 from trustreg._version import __version__
 
+TYPE_CHECKING = False  # importing it from typing takes as long as starting Python does
 if TYPE_CHECKING:
+    from typing import Any
+
     from trustreg.client import Contents, Entry, RoleState, Trusted, Unknown, Untrusted, Verdict
     from trustreg.errors import InputError, TrustregError, UnavailableError, UntrustedError
     from trustreg.names import Digest, Gun, Reference
@@ -52,7 +54,7 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     """Import a public name when it is first used: ``import trustreg`` does no work."""
     for module, names in _HOMES.items():
         if name in names:

@@ -1,13 +1,18 @@
 """What use cases need from the world. Adapters in ``io`` provide it; tests hand over dicts."""
 
-from collections.abc import Iterable, Mapping
-from typing import Protocol
+from __future__ import annotations
 
-from trustreg.names import Digest, Reference
-from trustreg.sign.changes import Change
-from trustreg.sign.signer import Signer
+from typing import TYPE_CHECKING, Protocol
+
 from trustreg.values import dataclass, field
-from trustreg.verify.requests import Keep, Memory, Want
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from trustreg.names import Digest, Reference
+    from trustreg.sign.changes import Change
+    from trustreg.sign.signer import Signer
+    from trustreg.verify.requests import Keep, Memory, Want
 
 
 class Repository(Protocol):

@@ -1,18 +1,23 @@
 """How results look: to people, and to programs as ``--format json``. Results go to stdout, talk to stderr."""
 
-import json
+from __future__ import annotations
+
 import sys
-from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from trustreg.client import Contents, Entry, RoleState, Trusted, Unknown, Untrusted, Verdict
-from trustreg.errors import TrustregError
-from trustreg.publisher import Published
-from trustreg.sign.changes import AddTarget, Change, RemoveTarget
+from trustreg.client import Trusted, Unknown, Untrusted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from datetime import datetime
+
+    from trustreg.client import Contents, Entry, RoleState, Verdict
+    from trustreg.errors import TrustregError
+    from trustreg.publisher import Published
+    from trustreg.sign.changes import Change
 
 
 def complain(error: TrustregError, lead: str = "trustreg") -> None:
@@ -24,15 +29,22 @@ def complain(error: TrustregError, lead: str = "trustreg") -> None:
 
 def print_json(document: Any) -> None:
     """Print *document* as JSON."""
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    import orjson
+
+    try:
+        click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2))
+    except TypeError:  # half of a surrogate pair, which the facts of an error may quote
+        import json
+
+        click.echo(json.dumps(document, indent=2))
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print aligned columns under *head*."""
     lines = [list(head), *map(list, rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
-    for line in lines:
-        click.echo("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+    form = "  ".join(f"{{:<{width}}}" for width in widths)
+    click.echo("\n".join(form.format(*line).rstrip() for line in lines))
 
 
 @contextmanager
@@ -185,6 +197,8 @@ def spell_published(published: Published) -> dict[str, Any]:
 
 def spell_change(change: Change) -> dict[str, Any]:
     """Return a staged change."""
+    from trustreg.sign.changes import AddTarget, RemoveTarget
+
     if isinstance(change, AddTarget):
         hashes = {name: digest.hex() for name, digest in change.meta.hashes.items()}
         content = {"length": change.meta.length, "hashes": hashes}
@@ -196,6 +210,8 @@ def spell_change(change: Change) -> dict[str, Any]:
 
 def say_change(change: Change, gun: object) -> str:
     """Return a staged change as a line for people."""
+    from trustreg.sign.changes import AddTarget, RemoveTarget
+
     if isinstance(change, AddTarget):
         digest = change.meta.hashes.get("sha256", b"").hex()
         return f"{gun}:{change.name} is sha256:{digest}, says {change.role}"

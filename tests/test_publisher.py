@@ -10,6 +10,7 @@ from trustreg.errors import (
     AmbiguousKeyError,
     ConflictError,
     ExistsError,
+    KnownError,
     MovedError,
     NameFormError,
     NoKeyError,
@@ -39,7 +40,7 @@ def test_init_sign_verify(*, hold_snapshot: bool) -> None:
     digest = world.sign()
 
     assert world.verifier().verify(IMAGE, NOW).digest == digest
-    assert {held.role for held in world.keys.keys()} == {"root", "targets", *(["snapshot"] * hold_snapshot)}  # noqa: SIM118
+    assert {held.role for held in world.keys.keys()} == {"root", "targets", *(["snapshot"] * hold_snapshot)}
 
 
 def test_init_refuses_what_exists(world: World) -> None:
@@ -104,19 +105,30 @@ def test_init_that_may_have_worked_keeps_its_keys() -> None:
     with pytest.raises(OfflineError):
         world.init()
 
-    assert {held.role for held in world.keys.keys()} == {"root", "targets"}  # noqa: SIM118
+    assert {held.role for held in world.keys.keys()} == {"root", "targets"}
+
+
+def test_init_of_a_collection_that_vanished_is_not_begun_anew(world: World) -> None:
+    """Whoever knows the old root would refuse the new one; that is for people to decide."""
+    world.server.delete()
+    before = world.keys.keys()
+
+    with pytest.raises(KnownError):
+        world.init()
+
+    assert world.keys.keys() == before
 
 
 def test_the_root_key_is_used_again() -> None:
     """One root key serves several collections, each with a certificate of its own."""
     world = World()
     world.init()
-    roots = [held for held in world.keys.keys() if held.role == "root"]  # noqa: SIM118
+    roots = [held for held in world.keys.keys() if held.role == "root"]
     other = World(gun=Reference.parse("registry.example/other").gun)
     other.keys = world.keys
     other.init()
 
-    assert [held for held in other.keys.keys() if held.role == "root"] == roots  # noqa: SIM118
+    assert [held for held in other.keys.keys() if held.role == "root"] == roots
 
 
 def test_what_is_published_is_what_go_would_write(world: World) -> None:

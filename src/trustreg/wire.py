@@ -137,6 +137,12 @@ class Wiring:
         held = [self.keystore().find(start) for start in use]
         return self.publisher().init(gun, self.now(), make, use=held, hold_snapshot=hold_snapshot)
 
+    def forget(self, gun: Gun) -> None:
+        """Remember nothing of the collection *gun* any more."""
+        from trustreg.io.cache import FileCache
+
+        FileCache(self._trust_dir, gun).forget()
+
     def keystore(self) -> FileKeyStore:
         """Return the private keys that are here."""
         return self._keystore

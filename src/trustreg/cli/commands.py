@@ -49,6 +49,7 @@ _COMMANDS = {
     "sign": "write",
     "publish": "write",
     "remove": "write",
+    "forget": "write",
     "key": "key",
     "config": "config",
     "serve": "serve",

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import click
 
-from trustreg.cli.options import GUN, IMAGE, as_format, writing
+from trustreg.cli.options import GUN, IMAGE, as_format, settings, writing
 from trustreg.cli.render import (
     print_json,
     print_published,
@@ -113,6 +113,22 @@ def remove(wiring: Wiring, images: tuple[Reference, ...], as_: str, *, no_publis
         named = [wiring.logical(image) for image in images]
         staged = [(image.gun, change) for image in named for change in publisher.remove(image, now)]
     _finish(wiring, staged, as_, no_publish=no_publish)
+
+
+@click.command(short_help="Forget what is remembered of a collection.")
+@click.argument("gun", type=GUN)
+@settings
+def forget(wiring: Wiring, gun: Gun) -> None:
+    """Forget which root and versions of the collection GUN were trusted here.
+
+    For a collection that its publishers deleted and began anew. Its next root is met for the first time, and
+    whatever it was protected from so far, it is not then: pin the new root. Keys are left alone.
+
+    \b
+    Example:
+      trustreg forget registry.example/team/app
+    """
+    wiring.forget(gun)
 
 
 def _finish(

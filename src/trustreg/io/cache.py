@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from trustreg.errors import FileError
-from trustreg.io.files import locked, private_dir, read_if_present, write_all
+from trustreg.io.files import locked, private_dir, read_if_present, remove_file, write_all
 from trustreg.io.trustdir import claim_store
 from trustreg.names import Gun, is_role
 from trustreg.verify.requests import Floor, Keep, Memory
@@ -71,6 +71,15 @@ class FileCache:
             memory = Memory({**there.floors, **rising}, max(seen, default=None))
             files[self._memory] = _spell(str(self._gun), memory)
             write_all(files)
+
+    def forget(self) -> None:
+        """Remember nothing of this collection any more; its next root is met for the first time."""
+        if not self._memory.parent.exists():
+            return
+        with locked(self._memory.with_suffix(".lock")):
+            for path in sorted(self._files.rglob("*.json")):
+                remove_file(path)
+            remove_file(self._memory)
 
     def _path(self, role: str) -> Path:
         if not is_role(role):

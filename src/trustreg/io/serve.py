@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib import import_module
 from multiprocessing import connection, parent_process
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
@@ -101,6 +102,8 @@ def run(settings: Settings, passphrase: str, say: Callable[[str], None]) -> None
         from granian.log import LogLevels
 
         from trustreg.io.sql import unlock
+
+        import_module("trustreg.io.front")  # what workers need, once and before they are forked
     except ImportError as exc:
         raise ExtraError(exc.name or "granian") from exc
     _require_safe(settings)

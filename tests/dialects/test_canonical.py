@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import time
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from trustreg.dialects import canonical
+
+VECTORS = Path(__file__).parent.parent.parent / "vectors" / "canonical"
 
 
 def test_a_member_that_stands_twice_is_found_at_once() -> None:
@@ -49,3 +55,38 @@ def test_all_else_is_plain(value: object) -> None:
     Booleans are no integers to Python's readers, and text is text.
     """
     canonical.require_plain(value)
+
+
+def table(name: str) -> list[Any]:
+    """Return the cases of a table; a field that nobody knows is an error."""
+    spelled = json.loads((VECTORS / f"{name}.json").read_text("utf-8"))
+    assert spelled.keys() == {"comment", "source", "cases"}
+    known = {"comment", "sent", "canonical"} if name == "values" else {"comment", "sent"}
+    assert all(case.keys() == known for case in spelled["cases"])
+    return [pytest.param(case, id=case["comment"]) for case in spelled["cases"]]
+
+
+@pytest.mark.parametrize("case", table("values"))
+def test_a_value_has_one_canonical_form(case: dict[str, str]) -> None:
+    """
+    Whichever way it is read, and however it was sent.
+    """
+    sent, due = case["sent"].encode(), case["canonical"].encode()
+
+    assert canonical.encode(canonical.parse(sent)) == due
+    assert canonical.encode(canonical.parse_strictly(sent)) == due
+    canonical.require_plain(canonical.parse(sent))
+
+
+@pytest.mark.parametrize("case", table("refusals"))
+def test_what_has_more_than_one_meaning_has_no_canonical_form(case: dict[str, Any]) -> None:
+    """
+    Reading strictly and encoding refuse it, one or the other.
+    """
+    sent = case["sent"]
+    raw = sent.encode() if isinstance(sent, str) else base64.b64decode(sent["base64"])
+
+    with pytest.raises(ValueError, match=r".") as caught:
+        canonical.encode(canonical.parse_strictly(raw))
+
+    assert len(str(caught.value)) < 200

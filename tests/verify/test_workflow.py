@@ -105,7 +105,7 @@ def test_a_role_given_to_others_may_start_with_nothing() -> None:
     after.parts["targets"].delegations = [Delegated(RELEASES, [raw("new releases")])]
     del after.parts[RELEASES]
     known = before.publish()
-    world = World(after.publish().repository(), known.kept(RELEASES), remembered(known.memory(RELEASES)))
+    world = World(after.publish().repository(), known.kept(), remembered(known.memory()))
     flow = workflow(after)
     world.drive(flow.refresh())
 

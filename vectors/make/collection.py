@@ -6,6 +6,7 @@ it: the one fault of a vector is then the only one.
 
 import hashlib
 import json
+from base64 import b64decode
 from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -21,6 +22,12 @@ Json: TypeAlias = dict[str, Any]
 GUN: Final = "registry.example/team/app"
 NOW: Final = "2026-05-01T12:00:00Z"
 TOP: Final = ("root", "timestamp", "snapshot", "targets")
+EXPIRES: Final = {
+    "root": "2034-01-01T00:00:00Z",
+    "timestamp": "2026-05-14T00:00:00Z",
+    "snapshot": "2028-01-01T00:00:00Z",
+    "targets": "2029-01-01T00:00:00Z",
+}
 
 
 @dataclass
@@ -71,7 +78,7 @@ class Collection:
     def usual(cls, *delegations: Delegated) -> Self:
         """Return a collection with one key for each role, a target ``v1``, and *delegations* that are all signed."""
         keys = {"root": [root_key()], **{role: [material.raw(role)] for role in TOP[1:]}}
-        made = cls(keys=keys, parts={role: Part() for role in TOP})
+        made = cls(keys=keys, parts={role: Part(expires=EXPIRES[role]) for role in TOP})
         made.parts["targets"].targets["v1"] = target("v1")
         for delegation in delegations:
             made.delegate(delegation)
@@ -178,7 +185,7 @@ class Published:
 
     def path(self, role: str) -> str:
         """Return where *role* is found by the hash it is listed with."""
-        return f"{role}.{self.listed[role][0]}.json" if role in self.listed else f"{role}.json"
+        return f"{role}.{self.listed[role][0]}.json" if role in self.listed and role != "root" else f"{role}.json"
 
     def floor(self, role: str) -> Json:
         """Return what a client remembers of *role* after it trusted it."""
@@ -189,13 +196,13 @@ class Published:
         sha256 = hashlib.sha256(self.files[role]).hexdigest()
         return {"version": self.collection.parts[role].version, "sha256": sha256, "keys": marks}
 
-    def memory(self, *more: str) -> Json:
-        """Return what a client remembers after it trusted the top-level roles and *more*."""
-        return {"floors": {role: self.floor(role) for role in (*TOP, *more)}, "refreshed": "2026-04-30T12:00:00Z"}
+    def memory(self) -> Json:
+        """Return what a client remembers after it read and trusted everything."""
+        return {"floors": {role: self.floor(role) for role in self.files}, "refreshed": "2026-04-30T12:00:00Z"}
 
-    def kept(self, *more: str) -> dict[str, bytes]:
+    def kept(self) -> dict[str, bytes]:
         """Return what it has in its cache then."""
-        return {role: self.files[role] for role in (*TOP, *more)}
+        return dict(self.files)
 
     def _first(self) -> int:
         return self.collection.parts["root"].version - len(self.collection.history)
@@ -246,15 +253,10 @@ def _sorted(value: Any) -> Any:
 def _listings(signed: Json) -> dict[str, tuple[str, int]]:
     """Return role, hex sha256 and length of whatever *signed* lists well enough to be asked for."""
     found = {}
-    for role, entry in signed.get("meta", {}).items():
+    meta = signed.get("meta")
+    for role, entry in meta.items() if isinstance(meta, dict) else ():
         try:
-            found[role] = (_hex(entry["hashes"]["sha256"]), entry["length"])
+            found[role] = (b64decode(entry["hashes"]["sha256"]).hex(), entry["length"])
         except (KeyError, TypeError, ValueError):
             continue
     return found
-
-
-def _hex(text: str) -> str:
-    from base64 import b64decode
-
-    return b64decode(text).hex()

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from securesystemslib.formats import encode_canonical
@@ -104,7 +104,7 @@ def certificate(
     issuer: tuple[Private, x509.Certificate] | None = None,
     ca: bool | None = False,
     path_length: int | None = None,
-    key_cert_sign: bool = False,
+    key_cert_sign: bool | None = None,
     not_before: datetime = datetime(2025, 1, 1, tzinfo=UTC),
     not_after: datetime = datetime(2035, 1, 1, tzinfo=UTC),
     more: x509.ExtensionType | None = None,
@@ -120,7 +120,7 @@ def certificate(
         .serial_number(serial)
         .not_valid_before(not_before)
         .not_valid_after(not_after)
-        .add_extension(_key_usage(key_cert_sign=key_cert_sign or bool(ca)), critical=True)
+        .add_extension(_key_usage(key_cert_sign=bool(ca) if key_cert_sign is None else key_cert_sign), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING]), critical=False)
     )
     if ca is not None:
@@ -161,6 +161,12 @@ def signature(private: Private, method: str, payload: bytes) -> bytes:
     if method == "rsapkcs1v15":
         return private.sign(payload, padding.PKCS1v15(), hashes.SHA256())
     return _pss(private, payload)
+
+
+def as_der(value: bytes) -> bytes:
+    """Return the ECDSA signature ``r || s`` as DER has it."""
+    half = len(value) // 2
+    return encode_dss_signature(int.from_bytes(value[:half], "big"), int.from_bytes(value[half:], "big"))
 
 
 def base64(data: bytes) -> str:

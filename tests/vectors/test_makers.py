@@ -1,0 +1,113 @@
+"""The vectors are what their makers write, and are read strictly."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.vectors.loading import VECTORS, VectorError, load, read
+from vectors.make.__main__ import makers
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import ModuleType
+
+
+@pytest.mark.parametrize("maker", list(makers()), ids=lambda maker: maker.__name__)
+def test_a_rerun_changes_nothing(maker: ModuleType, tmp_path: Path) -> None:
+    """
+    The same files with the same bytes; recorded ones are not made again.
+    """
+    maker.main(tmp_path)
+
+    made = {path.name: path.read_bytes() for path in tmp_path.glob("*.json")}
+    kept = {path.name: path.read_bytes() for path in maker.FOLDER.glob("*.json")}
+    assert made.keys() == kept.keys()
+    assert {name for name in made if made[name] != kept[name]} == set()
+
+
+def test_makers_are_found() -> None:
+    """
+    By their folders.
+    """
+    assert {"canonical", "keys", "names", "notary1"} <= {maker.FOLDER.name for maker in makers()}
+
+
+def test_every_folder_has_a_maker() -> None:
+    """
+    No vector is written by hand.
+    """
+    folders = {path.name for path in VECTORS.iterdir() if any(path.glob("*.json"))}
+
+    assert folders == {maker.FOLDER.name for maker in makers()}
+
+
+@pytest.fixture
+def spelled() -> dict[str, object]:
+    """One vector as it is written."""
+    vector: dict[str, object] = json.loads((VECTORS / "notary1" / "warm-unchanged.json").read_text("utf-8"))
+    return vector
+
+
+@pytest.mark.parametrize("where", [(), ("pins",), ("memory",), ("ask",), ("memory", "floors", "root"), ("expect",)])
+def test_an_unknown_field_is_refused(spelled: dict[str, object], where: tuple[str, ...]) -> None:
+    """
+    A misspelt field would be a check that is not made.
+    """
+    inner = spelled
+    for name in where:
+        step = inner[name]
+        assert isinstance(step, dict)
+        inner = step
+    inner["more"] = None
+
+    with pytest.raises(VectorError, match="more is unknown"):
+        read("bent", spelled)
+
+
+@pytest.mark.parametrize("field", ["comment", "source", "dialect", "now", "pins", "kept", "expect", "trace"])
+def test_a_missing_field_is_refused(spelled: dict[str, object], field: str) -> None:
+    """
+    Nothing is taken for granted.
+    """
+    del spelled[field]
+
+    with pytest.raises(VectorError, match=f"{field} is missing"):
+        read("bent", spelled)
+
+
+def test_every_vector_says_what_it_is_about() -> None:
+    """
+    A comment of its own words, one line long, and where it comes from.
+    """
+    for vector in load("notary1"):
+        assert vector.comment.isprintable()
+        assert vector.comment[0].islower() or not vector.comment[0].isalpha() or vector.comment.split()[0].isupper()
+        assert not vector.comment.endswith(".")
+        assert vector.source
+
+
+def test_every_error_of_the_workflow_is_met() -> None:
+    """
+    No check without a vector that fails it.
+    """
+    met = {vector.expect.get("error") for vector in load("notary1")}
+
+    assert met == {
+        None,
+        "absent",
+        "content",
+        "equivocation",
+        "expired",
+        "first-use",
+        "format",
+        "no-trust-data",
+        "pin",
+        "removed",
+        "rollback",
+        "threshold",
+        "too-large",
+        "version",
+    }

@@ -1,0 +1,1 @@
+"""What writes the vectors: fixed keys, fixed randomness, so a rerun changes nothing."""

@@ -13,7 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from cryptography.x509 import load_der_x509_certificate
 
-from tests.peers import DockerTrust, GoNotary, KeyRow, Passphrases, Peer, require
+from tests.peers import DockerTrust, GoNotary, KeyRow, Passphrases, Peer, Skopeo, image, require
 from trustreg.errors import PassphraseError, SignerError
 from trustreg.io.keystore import FileKeyStore
 from trustreg.io.passphrases import Passphrases as Found
@@ -28,6 +28,7 @@ from vectors.make import keys as maker
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tests.peers import RegistryPeer, Trustreg
     from trustreg.sign.signer import PrivateKey
 
 ROLES = ("root", "targets", "snapshot", "targets/releases")
@@ -407,6 +408,31 @@ def test_an_hsm_from_the_command_line(token: Token, tmp_path: Path) -> None:
     assert done.stdout.decode() == keyfile.key_id(*describe(token.public(2))) + "\n", done.stderr
     assert refused.returncode == 2
     assert b"(ecdsa on secp384r1) cannot be used" in refused.stderr
+
+
+def test_a_collection_whose_keys_never_leave_the_hsm(
+    token: Token,
+    open_registry: RegistryPeer,
+    trust_server: Peer,
+    people: Callable[..., Trustreg],
+    go_notary: Callable[..., GoNotary],
+    tmp_path: Path,
+) -> None:
+    """
+    The root key is in the token; the collection begins, is signed and read, and Go reads it too.
+    """
+    digest = Skopeo(open_registry).push(image("hsm"), "hsm/app:1.0")
+    gun = f"{open_registry.host}/hsm/app"
+    person = people(trust_server, env=token.env)
+    (tmp_path / "root.pub").write_bytes(keyfile.public_pem(*describe(token.public(2))))
+    added = person.run("key", "add-uri", "hsm:2?label=release", "--role", "root", "--public", tmp_path / "root.pub")
+
+    person.run("init", "--use", added.stdout.strip(), gun)
+    person.run("sign", f"{gun}:1.0")
+
+    assert person.run("verify", f"{gun}:1.0").stdout.startswith(f"{gun}@{digest} ")
+    assert [row.digest for row in go_notary(trust_server).list(gun)] == [digest.removeprefix("sha256:")]
+    assert not list((person.trust_dir / "private").glob(f"{added.stdout.strip()}.[pk]e[my]"))
 
 
 _SOFTHSM = (Path("/usr/lib/softhsm/libsofthsm2.so"), *Path("/usr/lib").glob("*/softhsm/libsofthsm2.so"))

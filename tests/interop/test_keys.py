@@ -431,7 +431,7 @@ def test_a_collection_whose_keys_never_leave_the_hsm(
     person.run("sign", f"{gun}:1.0")
 
     assert person.run("verify", f"{gun}:1.0").stdout.startswith(f"{gun}@{digest} ")
-    assert [row.digest for row in go_notary(trust_server).list(gun)] == [digest.removeprefix("sha256:")]
+    assert [row.sha256 for row in go_notary(trust_server).list(gun)] == [digest.removeprefix("sha256:")]
     assert not list((person.trust_dir / "private").glob(f"{added.stdout.strip()}.[pk]e[my]"))
 
 

@@ -85,7 +85,7 @@ def print_verdict(verdict: Verdict) -> None:
         caution(verdict)
         keys = ", ".join(keyid[:12] for keyid in verdict.keyids)
         said = f"tag {verdict.tag} signed by {verdict.role} (key {keys}), good until {moment(verdict.expires)}"
-        unasked = "" if verdict.compared or ":" not in verdict.image.rpartition("/")[2] else ", registry not asked"
+        unasked = "" if verdict.compared or "@" in verdict.image else ", registry not asked"
         click.echo(f"{verdict.pinned}  {said}{unasked}")
 
 
@@ -149,6 +149,8 @@ def print_inspection(contents: Contents, tag: str | None) -> None:
     caution(contents)
     click.echo(f"collection  {contents.gun}")
     click.echo(f"server      {contents.server}")
+    for keyid in _root_of(contents):
+        click.echo(f"root key    {keyid}")
     click.echo(f"good until  {moment(contents.expires)}")
     click.echo()
     table(("ROLE", "VERSION", "EXPIRES", "NEEDS", "KEYS (* signed)"), map(_role_row, contents.roles))
@@ -159,6 +161,8 @@ def print_inspection(contents: Contents, tag: str | None) -> None:
             ("TAG", "DIGEST", "SIZE", "ROLE", "COUNTS"),
             ((e.tag, str(e.digest), str(e.length), e.role, "yes" if e.counts else "no") for e in signed),
         )
+    elif tag:
+        click.echo(f"\n{tag} is not signed by any role")
     for role, error in contents.failed.items():
         complain(error, f"trustreg: {role} is left out")
 

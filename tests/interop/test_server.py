@@ -111,7 +111,7 @@ def test_delegations(
     server: Peer, go_notary: People, readers: Readers, gun: str, tmp_path: Path, *, managed: bool
 ) -> None:
     """
-    Delegations are added, signed by a delegate who holds no other key, witnessed, emptied of keys, given new ones, removed.
+    Delegations are added, signed by one who holds no other key, witnessed, emptied of keys, given new ones, removed.
     """
     go, delegate = go_notary(server), go_notary(server)
     cert, key = signer(tmp_path)
@@ -244,14 +244,13 @@ def test_publishers_take_turns(server: Peer, go_notary: People, gun: str, tmp_pa
 
 def test_a_refusal_is_shown(server: Peer, go_notary: People, gun: str) -> None:
     """
-    A Go publisher is shown the reason for which we refuse: here, another person's collection of the same name.
+    A Go publisher is shown our reason: here, a collection that was begun with another server's timestamp key.
     """
-    begin(go_notary(server), gun, managed=True)
-    stranger = go_notary(server)
-    (stranger.trust_dir.parent / "offline").mkdir()
+    go = go_notary(server)
+    go.init(gun)
 
-    with pytest.raises(CommandError, match="could not rotate trust to a new trusted root"):
-        begin(stranger, gun, managed=False)
+    with trustreg_serve() as other, pytest.raises(CommandError, match="timestamp keys are this server's"):
+        GoNotary(other, go.trust_dir, passphrases=go.passphrases).publish(gun)
 
 
 def test_restart_and_kill(go_notary: People, gun: str) -> None:

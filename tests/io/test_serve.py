@@ -181,8 +181,12 @@ def test_settings_that_cannot_be(tmp_path: Path, wrong: dict[str, Any], said: st
         (tmp_path / name).write_text("nothing")
     paths = {name: tmp_path / value for name, value in wrong.items() if name.startswith("tls")}
 
+    def passphrase() -> str:
+        raise AssertionError
+
     with pytest.raises(SettingError, match=said):
-        run(Settings(state=tmp_path / "state", port=0, **{**wrong, **paths}), "passphrase", print)
+        run(Settings(state=tmp_path / "state", port=0, **{**wrong, **paths}), passphrase, print)
+    assert not (tmp_path / "state").exists()
 
 
 def test_an_address_that_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,19 +197,18 @@ def test_an_address_that_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with socket.create_server(("127.0.0.1", 0), reuse_port=True) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(SettingError, match=f"127.0.0.1:{port} cannot be had: address already in use"):
-            run(Settings(state=tmp_path / "state", port=port), "passphrase", print)
+            run(Settings(state=tmp_path / "state", port=port), lambda: "passphrase", print)
 
 
 def test_a_wrong_passphrase(tmp_path: Path) -> None:
     """
     A wrong passphrase is told at the start.
     """
-    serve_once = Settings(state=tmp_path / "state", host="192.0.2.1", port=0, dangerous_plain_http=True)
-    with pytest.raises(SettingError):
-        run(serve_once, "right", print)
+    with Process(tmp_path / "state"):
+        pass
 
     with pytest.raises(PassphraseError, match="sealed under another passphrase"):
-        run(serve_once, "wrong", print)
+        run(Settings(state=tmp_path / "state", port=0), lambda: "wrong", print)
 
 
 @pytest.mark.parametrize("package", ["granian", "falcon"])
@@ -218,7 +221,7 @@ def test_a_missing_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pack
     monkeypatch.delitem(sys.modules, "trustreg.io.front", raising=False)
 
     with pytest.raises(ExtraError, match=f"the server needs {package}") as caught:
-        run(Settings(state=tmp_path / "state"), "passphrase", print)
+        run(Settings(state=tmp_path / "state"), lambda: "passphrase", print)
     assert isinstance(caught.value, InputError)
     assert caught.value.remedy == "pip install 'trustreg[server]'"
 
@@ -285,7 +288,7 @@ def test_a_passphrase_that_was_elsewhere(tmp_path: Path) -> None:
     """
     (tmp_path / "trust.db").touch()
 
-    with pytest.raises(PassphraseError, match="none is given") as caught:
+    with pytest.raises(PassphraseError, match="a passphrase that is not kept there") as caught:
         find_passphrase(tmp_path, None, None, print)
     assert PASSPHRASE in str(caught.value.remedy)
 

@@ -25,7 +25,14 @@ _FILE = click.Path(path_type=Path)
 @click.option("--tls-key", type=_FILE, envvar="TRUSTREG_SERVER_TLS_KEY", help="Private key of the certificate (PEM).")
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes.")
 @click.option("--passphrase-file", type=_FILE, help=f"Passphrase of the server's keys; else {PASSPHRASE}.")
-@click.option("--server-keys", "key_kind", type=click.Choice(["ecdsa", "ed25519"]), default="ecdsa", show_default=True)
+@click.option(
+    "--server-keys",
+    "key_kind",
+    type=click.Choice(["ecdsa", "ed25519"]),
+    default="ecdsa",
+    show_default=True,
+    help="What keys to make for timestamps and snapshots.",
+)
 @click.option("--log", type=click.Choice(["off", "text", "json"]), default="off", help="A line for each request.")
 @click.option("--dangerous-plain-http", is_flag=True, help="Speak plain HTTP to other machines.")
 def serve(
@@ -59,7 +66,7 @@ def serve(
         dangerous_plain_http=dangerous_plain_http,
     )
     given = os.environ.pop(PASSPHRASE, None)
-    run(settings, find_passphrase(settings.state, passphrase_file, given, _say), _say)
+    run(settings, lambda: find_passphrase(settings.state, passphrase_file, given, _say), _say)
 
 
 def _address(text: str) -> tuple[str, int]:

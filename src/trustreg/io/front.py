@@ -126,7 +126,7 @@ class Front:
             refusal = await self._receive(scope, exchange, body) if scope.method in _WITH_BODY else None
             if refusal:
                 return refusal
-            environ = _environ(scope, bytes(body))
+            environ = _environ(scope, body)
             answer = await asyncio.get_running_loop().run_in_executor(self._pool, self._call, environ)
         finally:
             self._receiving -= len(body)
@@ -204,7 +204,7 @@ class Access(NamedTuple):
         return orjson.dumps(facts).decode()
 
 
-def _environ(scope: Scope, body: bytes) -> dict[str, Any]:
+def _environ(scope: Scope, body: bytearray) -> dict[str, Any]:
     """Return the request as PEP 3333 describes it."""
     environ = {
         "REQUEST_METHOD": scope.method,

@@ -83,12 +83,12 @@ class ExtraError(InputError):
         return "pip install 'trustreg[server]'"
 
 
-def run(settings: Settings, passphrase: str, say: Callable[[str], None]) -> None:
+def run(settings: Settings, passphrase: Callable[[], str], say: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT; requests under way are finished first.
 
     Args:
         settings: How to serve.
-        passphrase: What the server's keys are encrypted under.
+        passphrase: Returns what the server's keys are encrypted under; asked once all else is in order.
         say: Takes one line for people, ``listening on URL``, when the first request can come.
 
     Raises:
@@ -107,31 +107,33 @@ def run(settings: Settings, passphrase: str, say: Callable[[str], None]) -> None
     except ImportError as exc:
         raise ExtraError(exc.name or "granian") from exc
     _require_safe(settings)
-    key = unlock(settings.state, passphrase)
     settings = _with_port(settings)
+    key = unlock(settings.state, passphrase())
     gc.enable()  # a command line that ends soon may have turned it off
-    try:
-        server = Granian(
-            "trustreg",
-            address=settings.host,
-            port=settings.port,
-            interface=Interfaces.RSGI,
-            workers=settings.workers,
-            http=HTTPModes.http1,
-            http1_settings=HTTP1Settings(header_read_timeout=_HEADER_PATIENCE * 1000),
-            websockets=False,
-            log_level=LogLevels.error,
-            log_dictconfig=_LOGGING,
-            ssl_cert=settings.tls_cert,
-            ssl_key=settings.tls_key,
-            ssl_protocol_min=SSLProtocols.tls12,  # Docker and notary are old
-            respawn_failed_workers=True,
-            workers_kill_timeout=_DRAIN,
-        )
-    except (ssl.SSLError, OSError) as exc:
-        problem = f"{settings.tls_cert} and {settings.tls_key} are no certificate with its key: {exc}"
-        raise SettingError("--tls-cert, --tls-key", problem) from exc
-    threading.Thread(target=_announce, args=(settings, say), daemon=True).start()
+    server = Granian(
+        "trustreg",
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.RSGI,
+        workers=settings.workers,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=_HEADER_PATIENCE * 1000),
+        websockets=False,
+        log_level=LogLevels.error,
+        log_dictconfig=_LOGGING,
+        ssl_cert=settings.tls_cert,
+        ssl_key=settings.tls_key,
+        ssl_protocol_min=SSLProtocols.tls12,  # Docker and notary are old
+        respawn_failed_workers=True,
+        workers_kill_timeout=_DRAIN,
+    )
+
+    def announce() -> None:
+        while len(server.wrks) < settings.workers or not _listens(settings):
+            time.sleep(0.01)
+        say(f"{_READY}{settings.url}")
+
+    threading.Thread(target=announce, daemon=True).start()
     server.serve(target_loader=partial(_worker, settings, key), wrap_loader=False)
 
 
@@ -155,9 +157,7 @@ def find_passphrase(state: Path, file: Path | None, given: str | None, say: Call
         return _line(kept, content)
     if (state / "trust.db").exists():
         hint = f"set {PASSPHRASE} or name a file with --passphrase-file"
-        raise PassphraseError(
-            "of the server", "its passphrase is not kept in the state folder, and none is given", hint
-        )
+        raise PassphraseError(f"ring in {state}", "it is sealed under a passphrase that is not kept there", hint)
     made = secrets.token_urlsafe(32)
     write_atomically(kept, f"{made}\n".encode())
     say(f"made a passphrase for the server's keys: {kept} (better kept elsewhere, see --passphrase-file)")
@@ -214,6 +214,15 @@ class Embedded:
 def _require_safe(settings: Settings) -> None:
     if (settings.tls_cert is None) != (settings.tls_key is None):
         raise SettingError("--tls-cert, --tls-key", "a certificate and its key go together")
+    if settings.tls_cert and settings.tls_key:
+        try:
+            # The password is for keys that want one: without, OpenSSL would ask for it on the terminal.
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.tls_cert, settings.tls_key, password="")
+        except OSError as exc:  # ssl.SSLError is one
+            problem = (
+                f"{settings.tls_cert} and {settings.tls_key} are no certificate with its key, not encrypted: {exc}"
+            )
+            raise SettingError("--tls-cert, --tls-key", problem) from exc
     if settings.tls_cert is None and not (_is_loopback(settings.host) or settings.dangerous_plain_http):
         problem = f"{settings.host} is reached by other machines, and plain HTTP lets anybody on the way change answers"
         raise SettingError("--listen", f"{problem}; give --tls-cert and --tls-key")
@@ -246,17 +255,13 @@ def _with_port(settings: Settings) -> Settings:
             return replace(settings, port=probe.getsockname()[1])
 
 
-def _announce(settings: Settings, say: Callable[[str], None]) -> None:
-    """Say that the server listens once it does."""
+def _listens(settings: Settings) -> bool:
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 (a comparison)
-    for _ in range(int(_START / 0.01)):
-        try:
-            socket.create_connection((host, settings.port), timeout=1).close()
-        except OSError:
-            time.sleep(0.01)
-        else:
-            say(f"{_READY}{settings.url}")
-            return
+    try:
+        socket.create_connection((host, settings.port), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def _line(path: Path, content: bytes) -> str:

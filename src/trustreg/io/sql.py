@@ -283,8 +283,7 @@ def _vault_key(db: sqlite3.Connection, path: Path, passphrase: str) -> bytes:
     try:
         return _unseal(AESGCM(_derive(secret, *scrypt)), sealed, _VAULT)
     except InvalidTag:
-        problem = f"the server's keys in {path} are sealed under another passphrase"
-        raise PassphraseError("of the server", problem) from None
+        raise PassphraseError(f"ring in {path.parent}", "it is sealed under another passphrase") from None
 
 
 def _derive(secret: bytes, salt: bytes, n: int, r: int, p: int) -> bytes:

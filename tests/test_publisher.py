@@ -148,11 +148,10 @@ def test_a_conflict_is_retried_once_on_a_fresh_reading(world: World) -> None:
     two = Reference.parse(f"{GUN}:2.0")
     world.registry.push(two, b"two")
     publisher = world.publisher()
-    publisher.sign(IMAGE, world.registry, NOW)
+    publisher.stage(GUN, publisher.additions(IMAGE, world.registry, NOW))
 
     def publish_other() -> None:
-        other.sign(two, world.registry, NOW)
-        other.publish(GUN, NOW)
+        other.publish(GUN, NOW, other.additions(two, world.registry, NOW))
 
     world.server.before_publish = publish_other
     published = publisher.publish(GUN, NOW)
@@ -169,7 +168,7 @@ def test_a_second_conflict_is_an_error_and_keeps_the_change(world: World) -> Non
 
     world.registry.push(IMAGE, b"one")
     publisher = world.publisher()
-    publisher.sign(IMAGE, world.registry, NOW)
+    publisher.stage(GUN, publisher.additions(IMAGE, world.registry, NOW))
     world.server.publish = always  # type: ignore[method-assign, assignment]
 
     with pytest.raises(ConflictError):
@@ -192,7 +191,7 @@ def test_a_server_that_stores_something_else_is_found_out(world: World) -> None:
     """Success is what readers get, not what the server answers."""
     world.registry.push(IMAGE, b"one")
     publisher = world.publisher()
-    publisher.sign(IMAGE, world.registry, NOW)
+    publisher.stage(GUN, publisher.additions(IMAGE, world.registry, NOW))
     world.server.publish = lambda _files: None  # type: ignore[method-assign, assignment]
 
     with pytest.raises(UnprovenError):
@@ -229,17 +228,43 @@ def test_without_the_key_nothing_is_published(world: World) -> None:
     assert caught.value.role == "targets"
 
 
+def test_a_signature_that_failed_does_not_come_later(world: World) -> None:
+    """What could not be signed when it was to be is not left for the next publish to send along."""
+    keys, world.keys = world.keys, MemoryKeys()
+    publisher = world.publisher()
+    world.registry.push(IMAGE, b"one")
+
+    with pytest.raises(NoKeyError):
+        publisher.publish(GUN, NOW, publisher.additions(IMAGE, world.registry, NOW))
+
+    assert world.stage.changes() == ()
+    assert world.publisher(keys).publish(GUN, NOW).versions == {}
+
+
+def test_what_is_staged_comes_first(world: World) -> None:
+    """Of what was staged earlier and what is signed now, the word of now is the one that stays."""
+    publisher = world.publisher()
+    world.registry.push(IMAGE, b"earlier")
+    publisher.stage(GUN, publisher.additions(IMAGE, world.registry, NOW))
+    digest = world.registry.push(IMAGE, b"now")
+
+    published = publisher.publish(GUN, NOW, publisher.additions(IMAGE, world.registry, NOW))
+
+    assert len(published.changes) == 2
+    assert world.verifier().verify(IMAGE, NOW).digest == digest
+    assert world.stage.changes() == ()
+
+
 def test_remove_revokes(world: World) -> None:
     """A removed tag is refused from then on."""
     world.sign()
     publisher = world.publisher()
-    publisher.remove(IMAGE, NOW)
-    publisher.publish(GUN, NOW)
+    publisher.publish(GUN, NOW, publisher.removals(IMAGE, NOW))
 
     with pytest.raises(UnsignedError):
         world.verifier().verify(IMAGE, NOW)
     with pytest.raises(UnsignedError):
-        publisher.remove(IMAGE, NOW)
+        publisher.removals(IMAGE, NOW)
 
 
 def test_only_a_tag_can_be_signed(world: World) -> None:
@@ -248,10 +273,10 @@ def test_only_a_tag_can_be_signed(world: World) -> None:
     publisher = world.publisher()
 
     with pytest.raises(NameFormError):
-        publisher.sign(Reference.parse(f"{GUN}@{digest}"), world.registry, NOW)
+        publisher.additions(Reference.parse(f"{GUN}@{digest}"), world.registry, NOW)
     with pytest.raises(MovedError):
-        publisher.sign(Reference.parse(f"{IMAGE}@sha256:{'0' * 64}"), world.registry, NOW)
-    assert publisher.sign(Reference.parse(f"{IMAGE}@{digest}"), world.registry, NOW)
+        publisher.additions(Reference.parse(f"{IMAGE}@sha256:{'0' * 64}"), world.registry, NOW)
+    assert publisher.additions(Reference.parse(f"{IMAGE}@{digest}"), world.registry, NOW)
 
 
 def _refuse(_files: object) -> None:

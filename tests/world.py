@@ -265,8 +265,7 @@ class World:
         """Push *raw* under the tag of *image*, sign and publish it."""
         digest = self.registry.push(image, raw)
         publisher = self.publisher()
-        publisher.sign(image, self.registry, self.now)
-        publisher.publish(self.gun, self.now)
+        publisher.publish(self.gun, self.now, publisher.additions(image, self.registry, self.now))
         return digest
 
 

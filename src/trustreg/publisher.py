@@ -114,8 +114,8 @@ class Publisher:
             raise
         return Published(gun=gun, versions=self._versions(files))
 
-    def sign(self, image: Reference, registry: Registry, now: datetime) -> tuple[AddTarget, ...]:
-        """Stage what the registry serves for the tag of *image*, in each role that is to sign it.
+    def additions(self, image: Reference, registry: Registry, now: datetime) -> tuple[AddTarget, ...]:
+        """Return what says that the tag of *image* is what the registry serves for it, in each role that is to sign it.
 
         That is each top-level delegation that may speak for the tag and whose keys are here, or else ``targets``:
         Docker's convention.
@@ -132,15 +132,13 @@ class Publisher:
         digests = {served.digest.algorithm: bytes.fromhex(served.digest.hex)}
         meta = FileMeta(length=len(served.raw), hashes=digests)
         roles = self._signing_roles(image.gun, image.tag, now)
-        changes = tuple(AddTarget(role=role, name=image.tag, meta=meta) for role in roles)
-        self._put(image.gun, changes)
-        return changes
+        return tuple(AddTarget(role=role, name=image.tag, meta=meta) for role in roles)
 
-    def remove(self, image: Reference, now: datetime) -> tuple[RemoveTarget, ...]:
-        """Stage that ``targets`` and the roles it delegates to say nothing of the tag of *image* any more.
+    def removals(self, image: Reference, now: datetime) -> tuple[RemoveTarget, ...]:
+        """Return what takes the tag of *image* out of ``targets`` and the roles it delegates to.
 
         Raises:
-            UnsignedError: None of them does.
+            UnsignedError: None of them signs it.
         """
         tag = image.tag or ""
         site, workflow = self._read(image.gun, now)
@@ -150,11 +148,19 @@ class Publisher:
         changes = tuple(RemoveTarget(role=role, name=tag) for role in listing)
         if not changes:
             raise UnsignedError(str(image.gun), tag, names)
-        self._put(image.gun, changes)
         return changes
 
-    def publish(self, gun: Gun, now: datetime) -> Published:
-        """Apply what is staged, sign, upload in one piece, and read back what the server now has.
+    def stage(self, gun: Gun, changes: Iterable[Change]) -> None:
+        """Put *changes* with those that wait for the next :meth:`publish`."""
+        stage = self._stage(gun)
+        for change in changes:
+            stage.add(change)
+
+    def publish(self, gun: Gun, now: datetime, changes: Iterable[Change] = ()) -> Published:
+        """Apply what is staged and then *changes*, sign, upload in one piece, and read back what the server now has.
+
+        What is staged waits on if this fails. *changes* are not staged: a signature that could not be given must not
+        come along with a later one.
 
         Raises:
             NoKeyError: A role that changes cannot be signed here.
@@ -164,14 +170,14 @@ class Publisher:
         """
         stage = self._stage(gun)
         staged = stage.changes()
-        changes = tuple(change for _, change in staged)
+        wanted = (*(change for _, change in staged), *changes)
         try:
-            files = self._publish_on(*self._read(gun, now), gun, now, changes)
+            files = self._publish_on(*self._read(gun, now), gun, now, wanted)
         except ConflictError:
             self._last = None
-            files = self._publish_on(*self._read(gun, now), gun, now, changes)
+            files = self._publish_on(*self._read(gun, now), gun, now, wanted)
         stage.clear(name for name, _ in staged)
-        return Published(gun=gun, versions=self._versions(files), changes=changes)
+        return Published(gun=gun, versions=self._versions(files), changes=wanted)
 
     def _publish_on(
         self, site: Site, workflow: Workflow, gun: Gun, now: datetime, changes: tuple[Change, ...]
@@ -281,11 +287,6 @@ class Publisher:
 
     def _versions(self, files: Mapping[str, bytes]) -> dict[str, int]:
         return {role: self._dialect.decode(role, raw).signed.version for role, raw in files.items()}
-
-    def _put(self, gun: Gun, changes: Iterable[Change]) -> None:
-        stage = self._stage(gun)
-        for change in changes:
-            stage.add(change)
 
     # --- keys ---
 

@@ -368,23 +368,30 @@ class Publisher:
         return self._wiring.init(gun, root_kind=root_kind, kind=kind, use=use, hold_snapshot=hold_snapshot)
 
     def stage(self, image: str | Reference) -> tuple[Change, ...]:
-        """Stage what the registry serves for the tag of *image*; see :meth:`trustreg.publisher.Publisher.sign`."""
-        named = self._wiring.logical(_reference(image))
-        return self._wiring.publisher().sign(named, self._wiring, self._clock())
+        """Stage what the registry serves for the tag of *image*; see :meth:`trustreg.publisher.Publisher.additions`."""
+        gun, changes = self._additions(image)
+        self._wiring.publisher().stage(gun, changes)
+        return changes
 
     def stage_removal(self, image: str | Reference) -> tuple[Change, ...]:
         """Stage that the tag of *image* is signed no more."""
         named = self._wiring.logical(_reference(image))
-        return self._wiring.publisher().remove(named, self._clock())
+        changes = self._wiring.publisher().removals(named, self._clock())
+        self._wiring.publisher().stage(named.gun, changes)
+        return changes
 
     def publish(self, gun: str | Gun) -> Published:
         """Publish what is staged; see :meth:`trustreg.publisher.Publisher.publish`."""
         return self._wiring.publisher().publish(Gun(gun) if isinstance(gun, str) else gun, self._clock())
 
     def sign(self, image: str | Reference) -> Published:
-        """Sign what the registry serves for the tag of *image*, and publish that."""
-        self.stage(image)
-        return self.publish(self._wiring.logical(_reference(image)).gun)
+        """Sign what the registry serves for the tag of *image*, and publish that, after what is staged."""
+        gun, changes = self._additions(image)
+        return self._wiring.publisher().publish(gun, self._clock(), changes)
+
+    def _additions(self, image: str | Reference) -> tuple[Gun, tuple[Change, ...]]:
+        named = self._wiring.logical(_reference(image))
+        return named.gun, self._wiring.publisher().additions(named, self._wiring, self._clock())
 
 
 def _common(

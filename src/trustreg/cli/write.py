@@ -76,8 +76,8 @@ def sign(wiring: Wiring, images: tuple[Reference, ...], as_: str, *, no_publish:
     publisher, now = wiring.publisher(), wiring.now()
     with progress(f"signing {len(images)} image{'s' * (len(images) > 1)}"):
         named = [wiring.logical(image) for image in images]
-        staged = [(image.gun, change) for image in named for change in publisher.sign(image, wiring, now)]
-    _finish(wiring, staged, as_, no_publish=no_publish)
+        changes = [(image.gun, change) for image in named for change in publisher.additions(image, wiring, now)]
+    _finish(wiring, changes, as_, no_publish=no_publish)
 
 
 @click.command(short_help="Publish the staged changes.")
@@ -111,8 +111,8 @@ def remove(wiring: Wiring, images: tuple[Reference, ...], as_: str, *, no_publis
     publisher, now = wiring.publisher(), wiring.now()
     with progress("looking for what signed it"):
         named = [wiring.logical(image) for image in images]
-        staged = [(image.gun, change) for image in named for change in publisher.remove(image, now)]
-    _finish(wiring, staged, as_, no_publish=no_publish)
+        changes = [(image.gun, change) for image in named for change in publisher.removals(image, now)]
+    _finish(wiring, changes, as_, no_publish=no_publish)
 
 
 @click.command(short_help="Forget what is remembered of a collection.")
@@ -133,26 +133,33 @@ def forget(wiring: Wiring, gun: Gun) -> None:
 
 def _finish(
     wiring: Wiring,
-    staged: Sequence[tuple[Gun, Change]],
+    changes: Sequence[tuple[Gun, Change]],
     as_: str,
     *,
     no_publish: bool,
     guns: tuple[Gun, ...] = (),
 ) -> None:
-    """Publish what was staged, unless it is to wait, and say what was done."""
-    guns = guns or tuple(dict.fromkeys(gun for gun, _ in staged))
+    """Publish *changes* after what is staged, or stage them, and say what was done."""
+    by_gun: dict[Gun, list[Change]] = {gun: [] for gun in guns}
+    for gun, change in changes:
+        by_gun.setdefault(gun, []).append(change)
     if no_publish:
+        for gun, mine in by_gun.items():
+            wiring.publisher().stage(gun, mine)
         if as_ == "json":
-            print_json({"staged": [{"gun": str(gun), **spell_change(change)} for gun, change in staged]})
-        for gun, change in staged if as_ == "text" else ():
+            print_json({"staged": [{"gun": str(gun), **spell_change(change)} for gun, change in changes]})
+        for gun, change in changes if as_ == "text" else ():
             click.echo(f"staged: {say_change(change, gun)}")
         return
-    with progress("publishing"):
-        published = [wiring.publisher().publish(gun, wiring.now()) for gun in guns]
-    if as_ == "json":
-        print_json({"published": [spell_published(each) for each in published]})
-        return
-    for each in published:
-        for change in each.changes:
-            click.echo(say_change(change, each.gun))
-        print_published(each)
+    done = []
+    try:
+        for gun, mine in by_gun.items():
+            with progress("publishing"):
+                done.append(wiring.publisher().publish(gun, wiring.now(), mine))
+    finally:  # what was published was published, whatever became of the rest
+        if as_ == "json" and done:
+            print_json({"published": [spell_published(each) for each in done]})
+        for each in done if as_ == "text" else ():
+            for change in each.changes:
+                click.echo(say_change(change, each.gun))
+            print_published(each)

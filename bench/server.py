@@ -1,9 +1,9 @@
 """Requests per second: ``trustreg serve`` beside Go's ``notary-server``, on one machine, in turns.
 
 ``wrk`` shares the cores with the server, as it does for both. Runs alternate, so that whatever else the machine does
-happens to both; the medians of their ratios count. Usage::
+happens to both; the median of their ratios counts. Usage::
 
-    python bench/server.py [--runs 5] [--seconds 3] [--connections 16] [--json FILE]
+    python -m bench.server [--runs 5] [--seconds 3] [--connections 16] [--json FILE]
 """
 
 from __future__ import annotations
@@ -15,11 +15,8 @@ import platform
 import re
 import statistics
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tests.peers import GoNotary, Peer, notary_server, require, trustreg_serve
 

@@ -194,10 +194,19 @@ class TrustServer:
         lifetimes: For how long the server's own signatures are good.
         key_kind: What to make for the server: ``ecdsa`` or ``ed25519``. Go and Docker read both; of the readers
             in other languages some know ECDSA only, which every notary-server with a signer has used.
+        report: Told why something could not be signed again, for whoever looks after the server.
     """
 
-    def __init__(self, store: Store, *, lifetimes: Lifetimes | None = None, key_kind: str = "ecdsa") -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        lifetimes: Lifetimes | None = None,
+        key_kind: str = "ecdsa",
+        report: Callable[[TrustregError], None] = lambda _: None,
+    ) -> None:
         self._store, self._lifetimes, self._key_kind = store, lifetimes or Lifetimes(), key_kind
+        self._report = report
 
     def accept(self, gun: Gun, upload: Mapping[str, bytes], now: datetime) -> None:
         """Take the files of *upload*, by role, into the collection: all of them or none.
@@ -218,7 +227,7 @@ class TrustServer:
         """Return the current file of *role*, signed anew where that is due.
 
         Of several readers that find it due, one gets its version stored and all return that one. What cannot be
-        signed again is returned as it is: its readers will see how old it is.
+        signed or stored again is returned as it is, and good for a while yet: its readers see until when.
         """
         file = self._store.find(gun, role)
         if file is None or not file.due(now):
@@ -229,7 +238,8 @@ class TrustServer:
             return file
         try:
             self._store.commit(gun, renew(gun, old, now, self._lifetimes), old.revision)
-        except UntrustedError:
+        except (UntrustedError, UnavailableError) as exc:
+            self._report(exc)
             return file
         return self._store.find(gun, role)
 

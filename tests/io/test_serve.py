@@ -11,6 +11,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.request
@@ -23,9 +24,9 @@ import pytest
 from tests.peers.process import accepts
 from tests.server.shapes import END, part
 from tests.server.team import DIALECT, GUN, NOW, Team
-from trustreg.errors import FileError, InputError, PassphraseError, SettingError, UnavailableError
+from trustreg.errors import FileError, InputError, PassphraseError, SettingError
 from trustreg.io import serve
-from trustreg.io.serve import PASSPHRASE, Embedded, ExtraError, Settings, find_passphrase, run
+from trustreg.io.serve import PASSPHRASE, Embedded, ExtraError, Settings, StartError, find_passphrase, run
 from trustreg.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP
 from trustreg.verify.requests import Memory, Remember, Want
 from trustreg.verify.workflow import Workflow
@@ -166,7 +167,7 @@ FORM = {"Content-Type": "multipart/form-data; boundary=b"}
     [
         ({"host": "0.0.0.0"}, "plain HTTP lets anybody"),
         ({"host": "::"}, "plain HTTP lets anybody"),
-        ({"host": "trust.example"}, "plain HTTP lets anybody"),
+        ({"host": "nowhere.invalid"}, "nowhere.invalid:0 cannot be had"),
         ({"tls_cert": "cert.pem"}, "go together"),
         ({"tls_key": "key.pem"}, "go together"),
         ({"tls_cert": "cert.pem", "tls_key": "key.pem"}, "no certificate with its key"),
@@ -310,6 +311,25 @@ def test_embedded(tmp_path: Path) -> None:
     assert keys[0] == keys[1]
 
 
+def test_embedded_without_a_state() -> None:
+    """
+    Without a folder it makes one, which goes away with it.
+    """
+    before = set(Path(tempfile.gettempdir()).glob("trustreg-*"))
+    with Embedded() as server:
+        assert fetch(f"{server.url}/v2/") == b"{}"
+    assert before == set(Path(tempfile.gettempdir()).glob("trustreg-*"))
+
+
+@pytest.mark.parametrize("listen", ["localhost:0", "[::1]:0"])
+def test_names_and_ipv6(tmp_path: Path, listen: str) -> None:
+    """
+    A name is listened on as what it stands for, and IPv6 addresses stand in brackets.
+    """
+    with Process(tmp_path / "state", "--listen", listen) as server:
+        assert fetch(f"{server.url}/v2/") == b"{}"
+
+
 def test_embedded_that_cannot_be(tmp_path: Path) -> None:
     """
     A server that does not start says why.
@@ -317,7 +337,7 @@ def test_embedded_that_cannot_be(tmp_path: Path) -> None:
     (tmp_path / "cert").write_text("nothing")
 
     with (
-        pytest.raises(UnavailableError, match="no certificate with its key"),
+        pytest.raises(StartError, match="no certificate with its key"),
         Embedded(tmp_path / "state", tls_cert=tmp_path / "cert", tls_key=tmp_path / "cert"),
     ):
         pass

@@ -353,6 +353,20 @@ def test_readers_who_find_it_due_get_one_new_version(store: SqlStore) -> None:
     assert [change.version for change in store.changes(GUN, limit=10)] == [1, 2]
 
 
+def test_a_disk_that_cannot_be_written_does_not_stop_readers(store: SqlStore) -> None:
+    """
+    A timestamp that cannot be signed again for now is served as it is, and somebody is told.
+    """
+    told: list[Any] = []
+    server = TrustServer(store, report=told.append)
+    served(store)
+    before = store.find(GUN, TIMESTAMP)
+    store._db().execute("PRAGMA query_only = ON")
+
+    assert before == server.current(GUN, TIMESTAMP, NOW + timedelta(days=8))
+    assert ["it may not be written"] == [error.problem for error in told]
+
+
 def test_readers_never_see_half(store: SqlStore) -> None:
     """
     Whatever is committed meanwhile, a collection is read as of one moment.

@@ -7,6 +7,7 @@ at any moment. A worker ends with its parent, so a killed server leaves nobody b
 import errno
 import gc
 import ipaddress
+import logging
 import os
 import secrets
 import socket
@@ -16,19 +17,19 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
 from multiprocessing import connection, parent_process
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final, Self
 
 from trustreg.errors import FileError, InputError, PassphraseError, SettingError, UnavailableError
 from trustreg.io.files import private_dir, read_bounded, read_if_present, write_atomically
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from trustreg.io.front import Front
 
 PASSPHRASE: Final = "TRUSTREG_SERVER_PASSPHRASE"  # noqa: S105 (the name of a variable)
@@ -44,7 +45,7 @@ class Settings:
         port: Port to listen on; 0 takes a free one.
         tls_cert: Certificate chain (PEM), leaf first. Plain HTTP without.
         tls_key: Its private key (PEM).
-        workers: Processes. One answers some 40 000 reads per second.
+        workers: Processes. One gives tens of thousands of answers per second.
         log: ``off``, ``text`` or ``json``: a line on standard error for each request.
         key_kind: What keys to make for the server's own roles.
         dangerous_plain_http: Speak plain HTTP on addresses that other machines reach.
@@ -83,6 +84,17 @@ class ExtraError(InputError):
         return "pip install 'trustreg[server]'"
 
 
+@dataclass(eq=False)
+class StartError(UnavailableError):
+    """An embedded server did not come up."""
+
+    code = "start"
+    said: str
+
+    def __str__(self) -> str:
+        return f"the embedded server did not start: {self.said}"
+
+
 def run(settings: Settings, passphrase: Callable[[], str], say: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT; requests under way are finished first.
 
@@ -106,8 +118,8 @@ def run(settings: Settings, passphrase: Callable[[], str], say: Callable[[str], 
         import_module("trustreg.io.front")  # what workers need, once and before they are forked
     except ImportError as exc:
         raise ExtraError(exc.name or "granian") from exc
+    settings = _with_address(settings)
     _require_safe(settings)
-    settings = _with_port(settings)
     key = unlock(settings.state, passphrase())
     gc.enable()  # a command line that ends soon may have turned it off
     server = Granian(
@@ -169,43 +181,61 @@ class Embedded:
 
     ::
 
-        with Embedded(Path("state")) as server:
+        with Embedded() as server:
             print(server.url)
 
-    It is ``trustreg serve`` in a process of its own. Without *state* nothing outlives the block.
+    It is ``trustreg serve`` in a process of its own, on a free port of the loopback address.
+
+    Args:
+        state: The folder of its database; without, nothing outlives the block.
+        tls_cert: Certificate chain (PEM); plain HTTP without.
+        tls_key: Its private key (PEM).
     """
 
-    def __init__(self, state: Path, *, tls_cert: Path | None = None, tls_key: Path | None = None) -> None:
+    def __init__(self, state: Path | None = None, *, tls_cert: Path | None = None, tls_key: Path | None = None) -> None:
         self._state = state
         self._tls = [("--tls-cert", tls_cert), ("--tls-key", tls_key)]
-        self._process: subprocess.Popen[bytes] | None = None
+        self._cleanup = ExitStack()
         self.url = ""
 
     def __enter__(self) -> Self:
-        argv = [sys.executable, "-m", "trustreg", "serve", "--state", str(self._state), "--listen", "127.0.0.1:0"]
-        argv += [word for name, path in self._tls if path for word in (name, str(path))]
-        log = private_dir(self._state) / "log"
-        with log.open("wb") as stderr:
-            self._process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr)
-        deadline = time.monotonic() + _START
-        while not self.url:
-            said = log.read_text("utf-8", "replace")
-            self.url = next((line.removeprefix(_READY) for line in said.splitlines() if line.startswith(_READY)), "")
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                self.__exit__(None, None, None)
-                raise UnavailableError(f"the embedded server did not start: {said.strip()[-400:]}")
-            time.sleep(0.01)
+        with ExitStack() as stack:
+            folder = stack.enter_context(TemporaryDirectory(prefix="trustreg-"))
+            state = self._state or Path(folder) / "state"
+            argv = [sys.executable, "-m", "trustreg", "serve", "--state", str(state), "--listen", "127.0.0.1:0"]
+            argv += [word for name, path in self._tls if path for word in (name, str(path))]
+            log = Path(folder) / "log"
+            with log.open("wb") as stderr:
+                process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr)
+            stack.callback(_end, process)
+            self.url = _await_url(process, log)
+            self._cleanup = stack.pop_all()
         return self
 
-    def __exit__(self, _kind: object, _error: object, _trace: "TracebackType | None") -> None:
-        if self._process:
-            self._process.terminate()
-            try:
-                self._process.wait(_DRAIN)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-            self._process = None
+    def __exit__(self, *_: object) -> None:
+        self._cleanup.close()
+
+
+def _await_url(process: subprocess.Popen[bytes], log: Path) -> str:
+    deadline = time.monotonic() + _START
+    while True:
+        ended = process.poll() is not None or time.monotonic() > deadline
+        said = log.read_text("utf-8", "replace")
+        for line in said.splitlines():
+            if line.startswith(_READY):
+                return line.removeprefix(_READY)
+        if ended:
+            raise StartError(said.strip()[-400:])
+        time.sleep(0.01)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(_DRAIN)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 # --- the parent ------------------------------------------------------------------------------------------------
@@ -223,36 +253,29 @@ def _require_safe(settings: Settings) -> None:
                 f"{settings.tls_cert} and {settings.tls_key} are no certificate with its key, not encrypted: {exc}"
             )
             raise SettingError("--tls-cert, --tls-key", problem) from exc
-    if settings.tls_cert is None and not (_is_loopback(settings.host) or settings.dangerous_plain_http):
+    private = ipaddress.ip_address(settings.host).is_loopback or settings.dangerous_plain_http
+    if settings.tls_cert is None and not private:
         problem = f"{settings.host} is reached by other machines, and plain HTTP lets anybody on the way change answers"
         raise SettingError("--listen", f"{problem}; give --tls-cert and --tls-key")
 
 
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _with_port(settings: Settings) -> Settings:
-    """Require the address to be free: workers share their port, so a second server would not be told."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+def _with_address(settings: Settings) -> Settings:
+    """Resolve the address and require it to be free: workers share their port, so a second server would not be told."""
     deadline = time.monotonic() + _TAKE_OVER
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        while True:
-            try:
-                probe.bind((settings.host, settings.port))
-            except OSError as exc:
-                if exc.errno == errno.EADDRINUSE and time.monotonic() < deadline:
-                    time.sleep(0.05)  # a server that was killed may not be gone yet
-                    continue
-                where = f"{settings.host}:{settings.port}"
-                raise SettingError("--listen", f"{where} cannot be had: {(exc.strerror or str(exc)).lower()}") from exc
-            return replace(settings, port=probe.getsockname()[1])
+    while True:
+        try:
+            family, _, _, _, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
+            with socket.socket(family) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+                host, port, *_ = probe.getsockname()
+                return replace(settings, host=host, port=port)
+        except OSError as exc:
+            if exc.errno == errno.EADDRINUSE and time.monotonic() < deadline:
+                time.sleep(0.05)  # a server that was killed may not be gone yet
+                continue
+            where = f"{settings.host}:{settings.port}"
+            raise SettingError("--listen", f"{where} cannot be had: {(exc.strerror or str(exc)).lower()}") from exc
 
 
 def _listens(settings: Settings) -> bool:
@@ -283,7 +306,9 @@ def _worker(settings: Settings, key: bytes) -> "Front":
 
     threading.Thread(target=_end_with_parent, daemon=True).start()
     store = SqlStore(settings.state, key)
-    app = make_app(TrustServer(store, key_kind=settings.key_kind), stamps=store.stamps)
+    report = partial(logging.getLogger("trustreg.server").error, "%s")
+    server = TrustServer(store, key_kind=settings.key_kind, report=report)
+    app = make_app(server, stamps=store.stamps)
     spell = {"text": Access.text, "json": Access.json}.get(settings.log)
     log = (lambda access: print(spell(access), file=sys.stderr, flush=True)) if spell else None  # noqa: T201
     return Front(app, store.stamps, log=log, close=store.close)

@@ -25,7 +25,7 @@ from tests.peers.process import reserved_port
 from tests.peers.trust import trustreg_serve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 
@@ -53,8 +53,10 @@ class Machine:
         insecure = f'[[registry]]\nlocation = "localhost:{registry}"\ninsecure = true\n'
         (self.home / ".config/containers").mkdir(parents=True)
         (self.home / ".config/containers/registries.conf").write_text(insecure)
-        env = clean_env(HOME=str(self.home), REGISTRY=f"http://localhost:{registry}")
-        paths = [str(ROOT), *filter(None, [env.get("PYTHONPATH")])]
+        env = clean_env(
+            HOME=str(self.home), REGISTRY=f"http://localhost:{registry}", TRUSTREG_SERVER_LISTEN=f"127.0.0.1:{trust}"
+        )
+        paths = [str(ROOT), *(str(ROOT / path) for path in env.get("PYTHONPATH", "").split(":") if path)]
         env |= {"PATH": f"{programs}:{env['PATH']}", "PYTHONPATH": ":".join(paths)}
         self._shell = subprocess.Popen(
             ["bash", "--norc", "--noprofile"],
@@ -67,19 +69,19 @@ class Machine:
         )
         self._code = 0
 
-    def run(self, command: str) -> Outcome:
-        """Run a command line of the page; a long one in the background goes on after this has returned."""
+    def run(self, command: str, like: str = "") -> Outcome:
+        """Run a command line of the page, and give what it said with the names that are used in the text *like*."""
         self._scratch.write_text(f"(exit {self._code})\n{self.real(command)}\n")
         assert self._shell.stdin
         self._shell.stdin.write(f". {self._scratch} </dev/null; printf '\\n%s %s\\n' '{_MARK}' $?\n".encode())
         self._shell.stdin.flush()
         said, _, rest = self._read(f"\n{_MARK} ").rpartition(f"\n{_MARK} ")
         self._code = int(rest)
-        return Outcome(tuple(self._shown(said).splitlines()), self._code)
+        return Outcome(tuple(self._shown(said, like).splitlines()), self._code)
 
-    def more(self) -> tuple[str, ...]:
+    def more(self, like: str = "") -> tuple[str, ...]:
         """Give what commands in the background have said since."""
-        return tuple(self._shown(self._read("", patience=0.1)).splitlines())
+        return tuple(self._shown(self._read("", patience=0.1), like).splitlines())
 
     def write(self, name: str, text: str) -> None:
         """Write a file of the page, by its name in the home."""
@@ -90,14 +92,18 @@ class Machine:
     def real(self, text: str) -> str:
         """Put this machine's names into a text of the page."""
         registry, trust = self._ports["5000"], self._ports["4443"]
-        text = re.sub(r"https://trust\.example(?::\d+)?(?![\w.])", f"http://localhost:{trust}", text)
+        text = re.sub(r"https://trust\.example(?![\w.:])", f"http://localhost:{trust}", text)
         text = re.sub(r"\bregistry\.example(?![\w.])", f"localhost:{registry}", text)
         text = re.sub(r"\b(5000|4443)\b", lambda found: self._ports[found[0]], text)
         return text.replace("/home/ann", str(self.home))
 
-    def _shown(self, text: str) -> str:
+    def _shown(self, text: str, like: str) -> str:
         """Put the page's names into what was said."""
         text = text.replace(str(self.home), "/home/ann")
+        if "registry.example" in like:
+            text = text.replace(f"localhost:{self._ports['5000']}", "registry.example")
+        if "trust.example" in like:
+            text = text.replace(f"http://localhost:{self._ports['4443']}", "https://trust.example")
         for shown, port in self._ports.items():
             text = re.sub(rf"\b{port}\b", shown, text)
         return text
@@ -131,7 +137,7 @@ class Machine:
 
 
 @contextlib.contextmanager
-def machine(folder: Path, needs: frozenset[str]) -> Iterator[Machine]:
+def machine(folder: Path, needs: Sequence[str]) -> Iterator[Machine]:
     """Run what a page *needs*, and lend a machine to read it at."""
     with contextlib.ExitStack() as held:
         registry = held.enter_context(docker_registry()).port if "registry" in needs else _free(held)

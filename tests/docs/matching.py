@@ -4,7 +4,7 @@ Whether a command said what the page shows.
 Some of what is printed differs from run to run. Times are as good as any other, and so are durations and sizes of
 answers. Of ids and digests, one on the page has to stand for the same one of the run wherever it stands, and the
 beginning of one for the beginning of the other. ``…`` stands for what is left out of a word, and a line ``...`` for
-lines that are left out.
+lines that are left out. Columns may be wider or narrower.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ def _lines(shown: Sequence[str], said: Sequence[str], translation: Translation) 
 
 
 def _line(shown: str, said: str, translation: Translation) -> bool:
+    shown, said = (re.sub(" {2,}", "  ", line) for line in (shown, said))
     pattern = "".join(map(_pattern, _VOLATILE.split(shown)))
     found = re.fullmatch(pattern, said)
     ids = _ID.findall(shown)

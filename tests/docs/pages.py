@@ -12,8 +12,8 @@ A page is Markdown. Its fenced blocks say by their language what becomes of them
 * ``text``: anything else.
 
 ``file=NAME`` after the language saves a block for the commands that follow. A comment ``<!-- test: WORDS -->``
-says what the page needs: ``registry``, ``trust-server``. A comment that begins with ``<!-- test`` and goes on with
-``$`` lines prepares what a reader has anyway, an image for instance.
+begins with a new machine that has what it names: ``registry``, ``trust-server``, or ``nothing``. A comment that
+begins with ``<!-- test`` and goes on with ``$`` lines prepares what a reader has anyway, an image for instance.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 LANGUAGES = ("console", "python", "toml", "json", "sh", "ini", "text")
+COMMENTS = ("hidden", "machine")
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Command:
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block, or a hidden one: ``language`` is then ``hidden``."""
+    """A fenced block; or what a comment says, with the language ``hidden`` or ``machine``."""
 
     language: str
     text: str
@@ -75,14 +76,8 @@ class Page:
 
     @property
     def blocks(self) -> tuple[Block, ...]:
-        """What stands between fences, and hidden commands, in their order."""
+        """What stands between fences, and in comments for the test, in their order."""
         return tuple(_blocks(self.text))
-
-    @property
-    def needs(self) -> frozenset[str]:
-        """What has to run for it."""
-        found = re.findall(r"^<!-- test: (.*?) -->$", self.text, re.MULTILINE)
-        return frozenset(word for words in found for word in words.split())
 
     @property
     def prose(self) -> str:
@@ -111,8 +106,9 @@ def pages() -> list[Page]:
 def _blocks(text: str) -> Iterator[Block]:
     for found in _BLOCK.finditer(text):
         line = text.count("\n", 0, found.start()) + 1
-        if found["hidden"] is not None:
-            yield Block("hidden", found["hidden"], line)
+        comment = next((name for name in COMMENTS if found[name] is not None), None)
+        if comment:
+            yield Block(comment, found[comment], line)
             continue
         language, *words = found["info"].split() or [""]
         info = dict(word.split("=", 1) for word in words)
@@ -121,6 +117,7 @@ def _blocks(text: str) -> Iterator[Block]:
 
 
 _BLOCK = re.compile(
-    r"^(?P<indent> *)```(?P<info>[^\n`]*)\n(?P<text>.*?)^(?P=indent)```$|^<!-- test\n(?P<hidden>.*?)^-->$",
+    r"^(?P<indent> *)```(?P<info>[^\n`]*)\n(?P<text>.*?)^(?P=indent)```$|^<!-- test\n(?P<hidden>.*?)^-->$"
+    r"|^<!-- test: (?P<machine>.*?) -->$",
     re.DOTALL | re.MULTILINE,
 )

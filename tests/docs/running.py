@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import contextlib
 import json
 import shutil
 import subprocess
@@ -40,10 +41,15 @@ def run_page(page: Page, folder: Path) -> None:
     Raises:
         PageError: A command says something else than is shown, or ends otherwise; a block is not what it has to be.
     """
-    with machine(folder, page.needs) as at:
-        reader = _Reader(page, at)
-        for block in page.blocks:
-            reader.read(block)
+    with contextlib.ExitStack() as held:
+        reader = None
+        for number, block in enumerate(page.blocks):
+            if block.language == "machine" or reader is None:
+                held.close()
+                needs = block.text.split() if block.language == "machine" else []
+                reader = _Reader(page, held.enter_context(machine(folder / str(number), needs)))
+            if block.language != "machine":
+                reader.read(block)
 
 
 class _Reader:
@@ -62,7 +68,7 @@ class _Reader:
     def _console(self, block: Block) -> None:
         commands = list(block.commands())
         for command, following in zip(commands, [*commands[1:], None], strict=True):
-            outcome = self._run(command)
+            outcome = self._run(command, block)
             if not self._translation.matches(command.says, outcome.lines):
                 shown, said = "\n".join(command.says), "\n".join(outcome.lines)
                 raise PageError(self._page, block, f"$ {command.text}\n--- shown\n{shown}\n--- said\n{said}")
@@ -74,18 +80,18 @@ class _Reader:
 
     def _hidden(self, block: Block) -> None:
         for command in block.commands():
-            outcome = self._run(command)
+            outcome = self._run(command, block)
             if outcome.code:
                 said = "\n".join(outcome.lines)
                 raise PageError(self._page, block, f"$ {command.text}\nexit code {outcome.code}\n{said}")
 
-    def _run(self, command: Command) -> Outcome:
-        outcome = self._machine.run(self._translation.command(command.text))
+    def _run(self, command: Command, block: Block) -> Outcome:
+        outcome = self._machine.run(self._translation.command(command.text), like=block.text)
         lines, deadline = list(outcome.lines), time.monotonic() + _PATIENCE
         while command.text.endswith("&") and time.monotonic() < deadline:
             if self._translation.matches(command.says, lines):
                 break
-            lines += self._machine.more()
+            lines += self._machine.more(like=block.text)
         return type(outcome)(tuple(lines), outcome.code)
 
     def _python(self, block: Block) -> None:

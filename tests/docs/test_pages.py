@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.docs.pages import LANGUAGES, Page, pages
+from tests.docs.pages import COMMENTS, LANGUAGES, Page, pages
 from tests.docs.running import PageError, run_page
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ def test_every_block_says_what_it_is(page: Page) -> None:
     """
     A block without language, or with an unknown one, would not be run by anybody.
     """
-    assert [] == [block for block in page.blocks if block.language not in {*LANGUAGES, "hidden"}]
-    assert page.text.count("```") == 2 * sum(block.language != "hidden" for block in page.blocks)
+    assert [] == [block for block in page.blocks if block.language not in {*LANGUAGES, *COMMENTS}]
+    assert page.text.count("```") == 2 * sum(block.language not in COMMENTS for block in page.blocks)
 
 
 @pytest.mark.parametrize(

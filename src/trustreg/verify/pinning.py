@@ -12,7 +12,9 @@ from trustreg.errors import FirstUseError, PinError, ThresholdError
 from trustreg.metadata import Envelope, Key, Role, Root
 from trustreg.names import ROOT, Gun
 from trustreg.values import dataclass
-from trustreg.verify.signatures import Verified, load, read_certificate, verify
+from trustreg.verify import certificates
+from trustreg.verify.certificates import Leaf
+from trustreg.verify.signatures import Verified, load, verify
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
@@ -72,7 +74,12 @@ def admit(claim: Envelope[Root], gun: Gun, pins: Pins, now: datetime, *, known: 
     offered = claim.signed.roles[ROOT].keyids
     if not (pins.given or known or pins.first_use):
         raise FirstUseError(str(gun), offered)
-    return _by_its_own(claim, gun, lambda key, leaf: _dated(leaf, now) or _unpinned(key, pins, now))
+
+    def fault(key: Key, leaf: Leaf | None) -> str | None:
+        late = _dated(leaf.begins, leaf.ends, now) if leaf else None
+        return late or _unpinned(key, pins, now)
+
+    return _by_its_own(claim, gun, fault)
 
 
 def _by_its_own(claim: Envelope[Root], gun: Gun, fault: "_Fault") -> Verified[Root]:
@@ -98,28 +105,19 @@ def _fault(root: Root, key: Key, gun: Gun, fault: "_Fault") -> str | None:
     if load(key) is None:
         return "cannot be used"
     try:
-        leaf = read_certificate(key.certificates[0])
+        leaf = certificates.read(key.certificates[0])
         return _not_for(leaf, gun) or fault(key, leaf)
-    except _unreadable():
+    except ValueError:
         return "has a certificate that cannot be read"
 
 
-def _not_for(leaf: "Certificate", gun: Gun) -> str | None:
-    from cryptography.x509 import BasicConstraints, ExtensionNotFound
-    from cryptography.x509.oid import NameOID
-
-    try:
-        if leaf.extensions.get_extension_for_class(BasicConstraints).value.ca:
-            return "has a certificate of a CA, and a CA does not sign metadata"
-    except ExtensionNotFound:
-        pass
-    names = [attribute.value for attribute in leaf.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
-    name = names[0] if len(names) == 1 else ""
-    if isinstance(name, bytes) or not _names(name, str(gun)):
-        return f"has a certificate for {name!r}, not for {gun}"
-    hash_algorithm = leaf.signature_hash_algorithm
-    if hash_algorithm is not None and hash_algorithm.name in {"md5", "sha1"}:
-        return f"has a certificate signed with {hash_algorithm.name}"
+def _not_for(leaf: Leaf, gun: Gun) -> str | None:
+    if leaf.authority:
+        return "has a certificate of a CA, and a CA does not sign metadata"
+    if not _names(leaf.name or "", str(gun)):
+        return f"has a certificate for {leaf.name or ''!r}, not for {gun}"
+    if leaf.digest in {"md5", "sha1"}:
+        return f"has a certificate signed with {leaf.digest}"
     return None
 
 
@@ -130,13 +128,11 @@ def _names(common_name: str, gun: str) -> bool:
     return common_name == gun
 
 
-def _dated(leaf: "Certificate | None", now: datetime) -> str | None:
-    if leaf is None:
-        return None
-    if now > leaf.not_valid_after_utc:
-        return f"has a certificate that expired at {leaf.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}"
-    if now + timedelta(days=1) < leaf.not_valid_before_utc:  # clocks differ; notary allows a day too
-        return f"has a certificate valid from {leaf.not_valid_before_utc:%Y-%m-%dT%H:%M:%SZ}"
+def _dated(begins: datetime, ends: datetime, now: datetime) -> str | None:
+    if now > ends:
+        return f"has a certificate that expired at {ends:%Y-%m-%dT%H:%M:%SZ}"
+    if now + timedelta(days=1) < begins:  # clocks differ; notary allows a day too
+        return f"has a certificate valid from {begins:%Y-%m-%dT%H:%M:%SZ}"
     return None
 
 
@@ -152,8 +148,8 @@ def _unpinned(key: Key, pins: Pins, now: datetime) -> str | None:
 
 def _not_issued(chain: tuple[bytes, ...], authorities: tuple[bytes, ...], now: datetime) -> str | None:
     """Look for a way from the leaf over the listed intermediates to a pinned CA."""
-    leaf, *between = (read_certificate(der) for der in chain[:_LONGEST_CHAIN])
-    trusted = [read_certificate(der) for der in authorities]
+    leaf, *between = (certificates.load(der) for der in chain[:_LONGEST_CHAIN])
+    trusted = [certificates.load(der) for der in authorities]
     at, below = leaf, 0
     for _ in range(_LONGEST_CHAIN):
         if any(_issues(ca, at, below, now) for ca in trusted):
@@ -171,7 +167,7 @@ def _issues(issuer: "Certificate", subject: "Certificate", below: int, now: date
     from cryptography.exceptions import InvalidSignature
     from cryptography.x509 import BasicConstraints, ExtensionNotFound, KeyUsage
 
-    odd: tuple[type[Exception], ...] = (*_unreadable(), InvalidSignature, ExtensionNotFound, TypeError)
+    odd: tuple[type[Exception], ...] = (*certificates.unreadable(), InvalidSignature, ExtensionNotFound, TypeError)
     try:
         subject.verify_directly_issued_by(issuer)
         constraints = issuer.extensions.get_extension_for_class(BasicConstraints).value
@@ -182,16 +178,9 @@ def _issues(issuer: "Certificate", subject: "Certificate", below: int, now: date
     except odd:
         return False
     deep_enough = constraints.path_length is None or below <= constraints.path_length
-    return constraints.ca and may_sign and deep_enough and _dated(issuer, now) is None
+    dated = _dated(issuer.not_valid_before_utc, issuer.not_valid_after_utc, now)
+    return constraints.ca and may_sign and deep_enough and dated is None
 
 
-def _unreadable() -> tuple[type[Exception], ...]:
-    """What cryptography raises where a certificate holds something odd. Some of it is no ValueError."""
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.x509 import DuplicateExtension, UnsupportedGeneralNameType
-
-    return ValueError, UnsupportedAlgorithm, DuplicateExtension, UnsupportedGeneralNameType
-
-
-_Fault = Callable[[Key, "Certificate | None"], str | None]
+_Fault = Callable[[Key, Leaf | None], str | None]
 _LONGEST_CHAIN = 6  # certificates in one bundle

@@ -6,22 +6,19 @@ Keys are counted, never signatures or key ids: a key under two ids is one signer
 import hashlib
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
+from typing import Generic, TypeVar
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
 from trustreg.errors import ThresholdError
 from trustreg.metadata import Envelope, Key, Role, Signed
 from trustreg.values import dataclass, field
+from trustreg.verify import certificates
+from trustreg.verify.keys import PublicKey, read, spell
 
-if TYPE_CHECKING:
-    from cryptography.x509 import Certificate
-
-PublicKey: TypeAlias = ed25519.Ed25519PublicKey | ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 S = TypeVar("S", bound=Signed)
 S_co = TypeVar("S_co", bound=Signed, covariant=True)
 
@@ -110,25 +107,15 @@ def load(key: Key) -> PublicKey | None:
 
 def fingerprint(public: PublicKey) -> str:
     """Return the sha256, in hex, of the one DER spelling of *public*: the same for the same key, however listed."""
-    return hashlib.sha256(public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
-
-
-def read_certificate(der: bytes) -> "Certificate":
-    """Return the certificate; raise :class:`ValueError` where it is none. What it holds is not read yet."""
-    from cryptography.x509 import InvalidVersion, load_der_x509_certificate
-
-    try:
-        return load_der_x509_certificate(der)
-    except InvalidVersion as exc:
-        raise ValueError(str(exc)) from exc
+    return hashlib.sha256(spell(public)).hexdigest()
 
 
 def _read(key: Key) -> object:
     if key.certificates:
-        return read_certificate(key.certificates[0]).public_key()
+        return certificates.public_key(key.certificates[0])
     if key.kind == "ed25519":
         return ed25519.Ed25519PublicKey.from_public_bytes(key.public)
-    return load_der_public_key(key.public)
+    return read(key.public)
 
 
 def _holds(public: PublicKey, scheme: str, value: bytes, payload: bytes) -> bool:

@@ -30,16 +30,20 @@ class Readers(RuleBasedStateMachine):
 
     @initialize(managed=strategies.booleans())
     def begin(self, *, managed: bool) -> None:
-        self.team, self.now, self.taken, self.dropped = Team(managed=managed), NOW, 0, set[str]()
+        self.team, self.now, self.taken = Team(managed=managed), NOW, 0
+        self.dropped, self.published = set[str](), set[str]()
         servers = tuple(ServerKey(role=TIMESTAMP, signer=signer(f"timestamp {n}")) for n in (1, 2, 3))
         self.old = Collection(keys=(*EMPTY.keys, *servers))
         self.world = World({})
+        self.team.delegate("targets/a")
+        self.team.delegate("targets/c")
         self.publish(self.team.first())
         assert self.taken == 1
 
-    @rule(role=strategies.just(TARGETS) | NAMES, jump=strategies.integers(1, 3))
+    @rule(role=strategies.just(TARGETS) | NAMES, jump=strategies.integers(0, 3))
     def publish_targets(self, role: str, jump: int) -> None:
-        self.publish({role: self.team.targets(self.next(role) + jump - 1, role)})
+        expires = self.now + timedelta(days=365, seconds=self.taken)
+        self.publish({role: self.team.targets(max(self.next(role) + jump - 1, 1), role, expires=expires)})
 
     @rule(role=NAMES)
     def delegate(self, role: str) -> None:
@@ -56,7 +60,9 @@ class Readers(RuleBasedStateMachine):
         parent = role.rpartition("/")[0]
         self.team.delegations[parent] = tuple(d for d in self.team.delegations.get(parent, ()) if d.name != role)
         if self.publish({parent: self.team.targets(self.next(parent), parent)}):
-            self.dropped |= {each for each in ("targets/a", "targets/a/b", "targets/c") if each.startswith(role)}
+            gone = {each for each in ("targets/a", "targets/a/b", "targets/c") if each.startswith(role)}
+            self.dropped |= gone
+            self.published -= gone
         else:
             self.team.delegations = before
 
@@ -113,6 +119,7 @@ class Readers(RuleBasedStateMachine):
         except (RefusedError, TakenError):
             return False
         self.taken += 1
+        self.published |= upload.keys() - {ROOT, SNAPSHOT}
         for role, file in self.old.files.items():
             self.world.repository[DIALECT.locate(role)] = file.raw
             self.world.repository[DIALECT.locate(role, version=file.version)] = file.raw
@@ -126,6 +133,7 @@ class Readers(RuleBasedStateMachine):
         failed = world.drive(flow.delegated())
         # A role that was dropped and is delegated to anew is missed by those who knew it, until it is published.
         assert all(role in self.dropped and isinstance(error, RemovedError) for role, error in failed.items())
+        assert self.published <= flow.roles.keys() | failed.keys()
         assert self.old.files[TIMESTAMP].version == flow.timestamp.signed.version
 
     def next(self, role: str) -> int:
@@ -136,5 +144,5 @@ def test_whatever_is_taken_is_believed() -> None:
     """
     After any uploads, right and wrong ones, in any order, a new reader and an old one believe the collection.
     """
-    examples = 1000 if os.environ.get("TRUSTREG_FULL") else 30
+    examples = 1000 if os.environ.get("TRUSTREG_FULL") else 60
     run_state_machine_as_test(Readers, settings=settings(max_examples=examples, stateful_step_count=20))

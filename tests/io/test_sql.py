@@ -89,7 +89,10 @@ def test_only_the_owner_can_read_it(folder: Path, store: SqlStore) -> None:
     finally:
         os.umask(before)
 
-    assert modes == {"state": 0o700, **dict.fromkeys(["trust.db", "trust.db-wal", "trust.db-shm", "stamps"], 0o600)}
+    assert modes == {
+        "state": 0o700,
+        **dict.fromkeys(["trust.db", "trust.db-wal", "trust.db-shm", "stamps", "lock"], 0o600),
+    }
 
 
 def test_a_passphrase_opens_it_again_and_no_other(folder: Path) -> None:
@@ -244,7 +247,7 @@ def test_a_writer_that_does_not_let_go(folder: Path, store: SqlStore, monkeypatc
     monkeypatch.setattr(sql, "_PATIENCE", 0.05)
     with closing(sqlite3.connect(folder / "trust.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(FileError, match="another process has kept it locked"):
+        with pytest.raises(FileError, match="another process keeps it locked"):
             store.commit(GUN, update(file(TIMESTAMP, 1)), 0)
         assert store.find(GUN, TIMESTAMP) is None
         other.execute("ROLLBACK")

@@ -30,7 +30,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from trustreg.errors import FileError, PassphraseError
-from trustreg.io.files import file_error, private_dir
+from trustreg.io.files import file_error, locked, private_dir
 from trustreg.names import TIMESTAMP, Gun
 from trustreg.server import ChangeRecord, Collection, File, ServerKey, Update
 from trustreg.sign.signer import LocalSigner, PrivateKey
@@ -46,7 +46,8 @@ def unlock(folder: Path, passphrase: str) -> bytes:
         FileError: The folder or the file in it cannot be used.
     """
     path = private_dir(folder) / _NAME
-    with _told(path):
+    # Switching to WAL does not wait for others as everything else here does.
+    with locked(folder / "lock"), _told(path):
         with suppress(FileExistsError):
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         path.chmod(0o600)  # SQLite gives its other files the mode of this one
@@ -361,7 +362,7 @@ _UNUSED = "SELECT public, sealed FROM key WHERE gun = ? AND role = ? AND used = 
 _CHANGE = "id, created, gun, version, sha256, category"
 _DELETE = ("DELETE FROM file WHERE gun = ?", "DELETE FROM current WHERE gun = ?", "DELETE FROM key WHERE gun = ?")
 _SENTENCES = {
-    "database is locked": f"another process has kept it locked for {_PATIENCE} seconds",
+    "database is locked": "another process keeps it locked",
     "disk is full": "the disk is full",
     "disk I/O error": "the disk could not be read or written",
     "not a database": "this is not a database of trustreg",

@@ -40,8 +40,8 @@ class Outcome:
 class Machine:
     """A shell in a home of its own. Use :func:`machine` to make one."""
 
-    def __init__(self, folder: Path, registry: int, trust: int) -> None:
-        self.home = folder / "home"
+    def __init__(self, folder: Path, registry: int, trust: int, names: Sequence[str]) -> None:
+        self.home, self._names = folder / "home", names
         self._ports = {"5000": str(registry), "4443": str(trust)}
         self._scratch = folder / "command"
         programs = folder / "bin"
@@ -69,19 +69,19 @@ class Machine:
         )
         self._code = 0
 
-    def run(self, command: str, like: str = "") -> Outcome:
-        """Run a command line of the page, and give what it said with the names that are used in the text *like*."""
+    def run(self, command: str) -> Outcome:
+        """Run a command line of the page, and give what it said; what it started in the background goes on."""
         self._scratch.write_text(f"(exit {self._code})\n{self.real(command)}\n")
         assert self._shell.stdin
         self._shell.stdin.write(f". {self._scratch} </dev/null; printf '\\n%s %s\\n' '{_MARK}' $?\n".encode())
         self._shell.stdin.flush()
         said, _, rest = self._read(f"\n{_MARK} ").rpartition(f"\n{_MARK} ")
         self._code = int(rest)
-        return Outcome(tuple(self._shown(said, like).splitlines()), self._code)
+        return Outcome(tuple(self._shown(said).splitlines()), self._code)
 
-    def more(self, like: str = "") -> tuple[str, ...]:
+    def more(self) -> tuple[str, ...]:
         """Give what commands in the background have said since."""
-        return tuple(self._shown(self._read("", patience=0.1), like).splitlines())
+        return tuple(self._shown(self._read("", patience=0.1)).splitlines())
 
     def write(self, name: str, text: str) -> None:
         """Write a file of the page, by its name in the home."""
@@ -91,21 +91,18 @@ class Machine:
 
     def real(self, text: str) -> str:
         """Put this machine's names into a text of the page."""
-        registry, trust = self._ports["5000"], self._ports["4443"]
-        text = re.sub(r"https://trust\.example(?![\w.:])", f"http://localhost:{trust}", text)
-        text = re.sub(r"\bregistry\.example(?![\w.])", f"localhost:{registry}", text)
+        for name, plain in NAMES.items():
+            text = re.sub(rf"{re.escape(name)}(?![\w.:])", plain, text)
         text = re.sub(r"\b(5000|4443)\b", lambda found: self._ports[found[0]], text)
         return text.replace("/home/ann", str(self.home))
 
-    def _shown(self, text: str, like: str) -> str:
+    def _shown(self, text: str) -> str:
         """Put the page's names into what was said."""
         text = text.replace(str(self.home), "/home/ann")
-        if "registry.example" in like:
-            text = text.replace(f"localhost:{self._ports['5000']}", "registry.example")
-        if "trust.example" in like:
-            text = text.replace(f"http://localhost:{self._ports['4443']}", "https://trust.example")
         for shown, port in self._ports.items():
             text = re.sub(rf"\b{port}\b", shown, text)
+        for name in self._names:
+            text = text.replace(NAMES[name], name)
         return text
 
     def close(self) -> None:
@@ -137,12 +134,12 @@ class Machine:
 
 
 @contextlib.contextmanager
-def machine(folder: Path, needs: Sequence[str]) -> Iterator[Machine]:
-    """Run what a page *needs*, and lend a machine to read it at."""
+def machine(folder: Path, needs: Sequence[str], names: Sequence[str] = ()) -> Iterator[Machine]:
+    """Run what a page *needs*, and lend a machine to read it at; it calls what it can by one of *names*."""
     with contextlib.ExitStack() as held:
         registry = held.enter_context(docker_registry()).port if "registry" in needs else _free(held)
         trust = held.enter_context(trustreg_serve()).port if "trust-server" in needs else _free(held)
-        made = Machine(folder, registry, trust)
+        made = Machine(folder, registry, trust, names)
         held.callback(made.close)
         yield made
 
@@ -151,6 +148,7 @@ def _free(held: contextlib.ExitStack) -> int:
     return held.enter_context(reserved_port())
 
 
+NAMES = {"registry.example": "localhost:5000", "https://trust.example": "http://localhost:4443"}
 _PROGRAMS = {
     "python": "",
     "python3": "",

@@ -13,7 +13,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 
 class Translation:
@@ -24,7 +24,11 @@ class Translation:
 
     def command(self, text: str) -> str:
         """Put the ids of this run into a command of the page."""
-        return _WORD.sub(lambda found: self._translate(found[0]), text)
+        return _replaced(text, self._known)
+
+    def shown(self, text: str) -> str:
+        """Put the ids of the page into what was said in this run."""
+        return _replaced(text, {its: other for other, its in self._known.items()})
 
     def learn(self, shown: str, said: str) -> bool:
         """Note that *shown* is *said*; tell whether that agrees with what is known."""
@@ -45,8 +49,13 @@ class Translation:
         self._known = before
         return False
 
-    def _translate(self, word: str) -> str:
-        return next((its[: len(word)] for other, its in self._known.items() if other.startswith(word)), word)
+
+def _replaced(text: str, ids: Mapping[str, str]) -> str:
+    def one(found: re.Match[str]) -> str:
+        word = found[0]
+        return next((its[: len(word)] for other, its in ids.items() if other.startswith(word)), word)
+
+    return _WORD.sub(one, text)
 
 
 def _lines(shown: Sequence[str], said: Sequence[str], translation: Translation) -> bool:

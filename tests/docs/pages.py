@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 ROOT = Path(__file__).parents[2]
 LANGUAGES = ("console", "python", "toml", "json", "sh", "ini", "text")
@@ -37,6 +37,12 @@ class Command:
 
     text: str
     says: tuple[str, ...] = ()
+
+    def spelled(self, says: Sequence[str] | None = None) -> str:
+        """Give it as a transcript has it, saying what it does or *says*."""
+        first, *more = self.text.split("\n")
+        lines = (f"$ {first}", *(f"> {line}" for line in more), *(self.says if says is None else says))
+        return "".join(f"{line}\n" for line in lines)
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any
 from jsonschema import Draft202012Validator, ValidationError  # type: ignore[import-untyped,unused-ignore]
 
 import trustreg
-from tests.docs.machine import machine
+from tests.docs.machine import NAMES, machine
 from tests.docs.matching import Translation
 from trustreg.errors import TrustregError
 from trustreg.io.config import load
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from tests.docs.machine import Machine, Outcome
     from tests.docs.pages import Block, Command, Page
 
@@ -34,9 +36,14 @@ class PageError(AssertionError):
         super().__init__(f"{page.name}:{block.line}: {problem}")
 
 
-def run_page(page: Page, folder: Path) -> None:
+def run_page(page: Page, folder: Path, hear: Callable[[Command, Sequence[str]], None] | None = None) -> None:
     """
     Run every block of *page*, at a machine in *folder*.
+
+    Args:
+        page: It.
+        folder: An empty one.
+        hear: Takes each command of a transcript with the lines that it should say; then none of them is wrong.
 
     Raises:
         PageError: A command says something else than is shown, or ends otherwise; a block is not what it has to be.
@@ -47,14 +54,16 @@ def run_page(page: Page, folder: Path) -> None:
             if block.language == "machine" or reader is None:
                 held.close()
                 needs = block.text.split() if block.language == "machine" else []
-                reader = _Reader(page, held.enter_context(machine(folder / str(number), needs)))
+                rest = page.text.split("\n", block.line)[-1]
+                names = [name for name in NAMES if name in rest.split("<!-- test: ")[0]]
+                reader = _Reader(page, held.enter_context(machine(folder / str(number), needs, names)), hear)
             if block.language != "machine":
                 reader.read(block)
 
 
 class _Reader:
-    def __init__(self, page: Page, at: Machine) -> None:
-        self._page, self._machine, self._translation = page, at, Translation()
+    def __init__(self, page: Page, at: Machine, hear: Callable[[Command, Sequence[str]], None] | None) -> None:
+        self._page, self._machine, self._translation, self._hear = page, at, Translation(), hear
 
     def read(self, block: Block) -> None:
         """Do what the language of *block* says."""
@@ -68,8 +77,12 @@ class _Reader:
     def _console(self, block: Block) -> None:
         commands = list(block.commands())
         for command, following in zip(commands, [*commands[1:], None], strict=True):
-            outcome = self._run(command, block)
-            if not self._translation.matches(command.says, outcome.lines):
+            outcome = self._run(command)
+            right = self._translation.matches(command.says, outcome.lines)
+            if self._hear:
+                self._hear(command, command.says if right else tuple(map(self._translation.shown, outcome.lines)))
+                continue
+            if not right:
                 shown, said = "\n".join(command.says), "\n".join(outcome.lines)
                 raise PageError(self._page, block, f"$ {command.text}\n--- shown\n{shown}\n--- said\n{said}")
             if outcome.code and (following is None or following.text != "echo $?"):
@@ -80,18 +93,18 @@ class _Reader:
 
     def _hidden(self, block: Block) -> None:
         for command in block.commands():
-            outcome = self._run(command, block)
+            outcome = self._run(command)
             if outcome.code:
                 said = "\n".join(outcome.lines)
                 raise PageError(self._page, block, f"$ {command.text}\nexit code {outcome.code}\n{said}")
 
-    def _run(self, command: Command, block: Block) -> Outcome:
-        outcome = self._machine.run(self._translation.command(command.text), like=block.text)
+    def _run(self, command: Command) -> Outcome:
+        outcome = self._machine.run(self._translation.command(command.text))
         lines, deadline = list(outcome.lines), time.monotonic() + _PATIENCE
         while command.text.endswith("&") and time.monotonic() < deadline:
             if self._translation.matches(command.says, lines):
                 break
-            lines += self._machine.more(like=block.text)
+            lines += self._machine.more()
         return type(outcome)(tuple(lines), outcome.code)
 
     def _python(self, block: Block) -> None:

@@ -51,24 +51,23 @@ class FileCache:
 
     def keep(self, keep: Keep) -> None:
         """Store files and memory together; what another process has raised meanwhile stays raised."""
+        paths = {role: self._path(role) for role in keep.files}
         claim_store(self._trust_dir)
         private_dir(self._memory.parent)
         with locked(self._memory.with_suffix(".lock")):
             there = self.memory()
-            rising = {
-                role: floor
-                for role, floor in keep.memory.floors.items()
-                if role not in there.floors or _follows(floor, there.floors[role])
-            }
+            held, known = there.floors, keep.against.floors
+            new = {role: keep.memory.floors[role] for role in keep.files}
+            floors = {role: floor for role, floor in new.items() if _replaces(floor, held.get(role), known.get(role))}
             files = {
-                self._path(role): raw
-                for role, raw in keep.files.items()
-                if role in rising and (rising[role] != there.floors.get(role) or not self._path(role).exists())
+                paths[role]: keep.files[role]
+                for role, floor in new.items()
+                if floor == floors.get(role, held.get(role)) and self.recall(role) != keep.files[role]
             }
             for path in files:
                 path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             seen = [moment for moment in (keep.memory.refreshed, there.refreshed) if moment]
-            memory = Memory({**there.floors, **rising}, max(seen, default=None))
+            memory = Memory({**held, **floors}, max(seen, default=None))
             files[self._memory] = _spell(str(self._gun), memory)
             write_all(files)
 
@@ -87,9 +86,15 @@ class FileCache:
         return self._files / f"{role}.json"
 
 
-def _follows(new: Floor, old: Floor) -> bool:
-    """Say whether *new* may replace *old*: it is later, or other keys have the say by now."""
-    return new.version >= old.version or not set(new.keys) & set(old.keys)
+def _replaces(new: Floor, held: Floor | None, known: Floor | None) -> bool:
+    """Say whether *new*, which was checked against *known*, may take the place of *held*.
+
+    If another process kept *held* meanwhile, only a later version by one of the same signers may. Which of two
+    signers came later cannot be told here; the next refresh can, and loses nothing.
+    """
+    if held is None or held == known:
+        return True
+    return new.version > held.version and not set(new.keys).isdisjoint(held.keys)
 
 
 def _file_name(gun: Gun) -> str:
@@ -99,17 +104,24 @@ def _file_name(gun: Gun) -> str:
         return plain
     import hashlib
 
-    return f"{plain[:120]}%{hashlib.sha256(str(gun).encode()).hexdigest()}"
+    return f"{plain[:120]}~{hashlib.sha256(str(gun).encode()).hexdigest()}"  # no name in full has a ~
 
 
 def _read(document: dict[str, Any], gun: str) -> Memory:
     if document["gun"] != gun:
         raise ValueError(document["gun"])
-    floors = {
-        str(role): Floor(int(floor["version"]), str(floor["sha256"]), tuple(map(str, floor["keys"])))
-        for role, floor in document["floors"].items()
-    }
-    return Memory(floors, datetime.fromisoformat(document["refreshed"]) if document["refreshed"] else None)
+    floors = {role: _read_floor(floor) for role, floor in document["floors"].items()}
+    refreshed = datetime.fromisoformat(document["refreshed"]) if document["refreshed"] else None
+    if refreshed and refreshed.tzinfo is None:
+        raise ValueError(refreshed)
+    return Memory(floors, refreshed)
+
+
+def _read_floor(floor: dict[str, Any]) -> Floor:
+    version, sha256, keys = floor["version"], floor["sha256"], floor["keys"]
+    if type(version) is not int or version < 0 or not all(isinstance(text, str) for text in (sha256, *keys)):
+        raise ValueError(floor)
+    return Floor(version, sha256, tuple(keys))
 
 
 def _spell(gun: str, memory: Memory) -> bytes:

@@ -51,10 +51,15 @@ class Want:
 
 @dataclass(frozen=True)
 class Keep:
-    """Hand over what passed every check: files by role, and the memory that goes with them. No answer."""
+    """Hand over what passed every check: files by role, and the memory that goes with them. No answer.
+
+    ``against`` is the memory that they were checked against: where another process has changed it meanwhile, its
+    floors and these have to be reconciled.
+    """
 
     files: Mapping[str, bytes]
     memory: Memory
+    against: Memory = field(default_factory=Memory)
 
 
 Request: TypeAlias = Remember | Recall | Want | Keep

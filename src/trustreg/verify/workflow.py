@@ -371,10 +371,10 @@ class Workflow:
             role: Floor(verified.signed.version, _sha256(verified.raw), verified.fingerprints)
             for role, verified in self._fresh.items()
         }
-        self._memory = Memory({**self._memory.floors, **floors}, self.now)
+        before, self._memory = self._memory, Memory({**self._memory.floors, **floors}, self.now)
         files = {role: verified.raw for role, verified in self._fresh.items()}
         self._fresh = {}
-        yield Keep(files, self._memory)
+        yield Keep(files, self._memory, before)
 
 
 def check_content(what: str, listed: FileMeta, raw: bytes) -> None:

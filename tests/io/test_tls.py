@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import shutil
 import ssl
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,13 +17,15 @@ from cryptography.x509.oid import NameOID
 
 from tests.io.rogue import Rogue, reply
 from tests.peers import Authority, notary_server
-from trustreg.errors import SettingError, TlsError
+from trustreg.errors import OfflineError, SettingError, TlsError
 from trustreg.io.http import Http, Timeouts
 from trustreg.io.tls import Tls, TlsFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
+
+    from tests.io.rogue import Request
 
 
 def context(pair: trustme.LeafCert) -> ssl.SSLContext:
@@ -176,6 +179,81 @@ def test_a_common_name_alone_is_said_to_be_too_little(tmp_path: Path) -> None:
         http.get(server.url.replace("127.0.0.1", "localhost"), limit=9)
 
     assert "subjectAltName localhost" in str(caught.value.remedy)
+
+
+def test_nothing_widens_what_is_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The HTTP library has a bundle of its own, and the process's environment may name another."""
+    ca, other = trustme.CA(), trustme.CA()
+    ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    other.cert_pem.write_to_path(str(tmp_path / "other.pem"))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "other.pem"))
+    tls = Tls({}, str(tmp_path), {"*": TlsFiles(ca=str(tmp_path / "ca.pem"))})
+    with Rogue(lambda _: reply(body=b"ok"), context(ca.issue_cert("127.0.0.1"))) as server, Http({}, tls) as http:
+        assert http.get(server.url, limit=9).body == b"ok"
+
+    assert tls.context("127.0.0.1", server.port).cert_store_stats()["x509"] == 1
+
+
+def test_a_cut_is_not_an_end(tmp_path: Path) -> None:
+    """Where the end of the connection ends the answer, TLS says which of the two it was."""
+    ca = trustme.CA()
+    ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+
+    def cut(_: Request) -> bytes | None:
+        asked = len(server.requests)
+        return b"HTTP/1.0 200 OK\r\nConnection: close\r\n\r\nhalf an ans" if asked < 3 else None
+
+    with (
+        Rogue(cut, context(ca.issue_cert("127.0.0.1"))) as server,
+        client(tmp_path, {"*": TlsFiles(ca=str(tmp_path / "ca.pem"))}) as http,
+        pytest.raises(OfflineError, match="closed before"),
+    ):
+        http.get(server.url, limit=99)
+
+
+@pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.0 200 OK\r\n\r\n"])
+def test_a_slow_drip_ends_at_the_deadline(tmp_path: Path, head: bytes) -> None:
+    """Under TLS too."""
+    ca = trustme.CA()
+    ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+
+    def drip(_: Request) -> Iterator[bytes]:
+        yield head
+        while True:
+            server.pause(0.05)
+            yield b"1"
+
+    started = time.monotonic()
+    tls = Tls({}, str(tmp_path), {"*": TlsFiles(ca=str(tmp_path / "ca.pem"))})
+    with (
+        Rogue(drip, context(ca.issue_cert("127.0.0.1"))) as server,
+        Http({}, tls, timeouts=Timeouts(1, 1, 0.4)) as http,
+        pytest.raises(OfflineError, match="not complete in time"),
+    ):
+        http.get(server.url, limit=9999)
+
+    assert time.monotonic() - started < 2
+
+
+def test_a_handshake_that_drips_ends_soon_after(tmp_path: Path) -> None:
+    """It ends with the connect timeout at the latest."""
+
+    def drip(_: Request) -> Iterator[bytes]:
+        yield b"\x16\x03\x03\x40\x00"
+        while True:
+            server.pause(0.05)
+            yield b"\x02"
+
+    started = time.monotonic()
+    tls = Tls({}, str(tmp_path), system=())
+    with (
+        Rogue(drip) as server,
+        Http({}, tls, timeouts=Timeouts(0.4, 5, 10)) as http,
+        pytest.raises(OfflineError, match="in time"),
+    ):
+        http.get(server.url.replace("http", "https"), limit=9)
+
+    assert time.monotonic() - started < 2
 
 
 @pytest.mark.interop

@@ -51,7 +51,7 @@ class Url(NamedTuple):
     def authority(self) -> str:
         """Host and port, without the port that goes without saying."""
         host = bracketed(self.host)
-        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
+        return host if self.port == _PORTS.get(self.scheme) else f"{host}:{self.port}"
 
     @property
     def origin(self) -> str:
@@ -74,11 +74,10 @@ class Url(NamedTuple):
 
 
 class Proxy(NamedTuple):
-    """An HTTP proxy, with the value of the header that gets us in."""
+    """A proxy: where it is, and its URL with what gets us in, which is nothing to show."""
 
-    host: str
-    port: int
-    authorization: str | None = None
+    at: Url
+    url: str
 
 
 def without_secrets(text: str) -> str:
@@ -99,19 +98,24 @@ def proxy_for(at: Url, env: Mapping[str, str]) -> Proxy | None:
     name = next((name for name in names if env.get(name)), None)
     if name is None or at.loopback or _unproxied(at, env.get("no_proxy") or env.get("NO_PROXY") or ""):
         return None
-    from base64 import b64encode
-    from urllib.parse import unquote, urlsplit
+    from urllib.parse import quote, unquote, urlsplit
 
-    text = env[name] if "://" in env[name] else f"http://{env[name]}"
     try:
-        parts = urlsplit(text)
-        host, port = parts.hostname, parts.port or 80
+        parts = urlsplit(env[name] if "://" in env[name] else f"http://{env[name]}")
+        host, port = parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 1080)
+        user, password = unquote(parts.username or ""), unquote(parts.password or "")
+        f"{user}{password}".encode("latin-1")  # as requests spells them in Proxy-Authorization
     except ValueError as exc:
         raise SettingError(name, "this is not the address of a proxy") from exc
-    if parts.scheme != "http" or not host:
-        raise SettingError(name, "only proxies of the form http://host:port can be used")
-    user = f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else None
-    return Proxy(host, port, f"Basic {b64encode(user.encode()).decode()}" if user else None)
+    if parts.scheme not in {*_PORTS, *_SOCKS} or not _HOST.fullmatch(host):
+        raise SettingError(name, "a proxy is written http://host:port, https://host:port or socks5h://host:port")
+    if parts.scheme in _SOCKS:
+        from importlib.util import find_spec
+
+        if find_spec("socks") is None:
+            raise SettingError(name, "for a SOCKS proxy the package PySocks has to be installed, as by requests[socks]")
+    login = f"{quote(user, safe='')}:{quote(password, safe='')}@" if user else ""
+    return Proxy(Url(parts.scheme, host, port), f"{parts.scheme}://{login}{bracketed(host)}:{port}")
 
 
 def in_networks(host: str, entries: Collection[str]) -> bool:
@@ -140,7 +144,8 @@ def _unproxied(at: Url, no_proxy: str) -> bool:
 
 
 _PORTS: Final = {"http": 80, "https": 443}
-_HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")
+_SOCKS: Final = {"socks4", "socks4a", "socks5", "socks5h"}
+_HOST = re.compile(r"(?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}\.?|[0-9a-f:.]*:[0-9a-f:.]*")
 _ADDRESS = re.compile(r"[0-9.]+|[0-9a-f:.]*:[0-9a-f:.]*")
 _LOOPBACK = re.compile(r"127(?:\.[0-9]{1,3}){3}")
 _SHOWN = {"service", "scope"}  # what a token is asked for; anything else in a query may be a secret

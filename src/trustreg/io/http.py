@@ -6,11 +6,14 @@ What it does, so that nobody else has to:
 * GET follows up to five redirects, also to other hosts: registries keep their content elsewhere, and what is read
   is verified whoever served it. Another host gets no header of ours but ``Accept``. From https it never leads to
   http. POST and DELETE are not redirected: an upload goes where it was meant to go or nowhere.
-* GET is tried once more on a new connection, to another address of the name if it has one, when the first was
-  refused or reset; and when the server asks to come back within ten seconds (429 or 503 with ``Retry-After``).
+* GET is tried once more on a new connection when the first was refused or reset; and when the server asks to come back
+  within ten seconds (429 or 503 with ``Retry-After``). Of a name's addresses each is tried until one connects.
 * Nothing is compressed unless the server insists, and then the limit counts what it unpacks to.
 * Proxies come from ``http_proxy``, ``https_proxy``, ``all_proxy`` and ``no_proxy``, in either case, as curl, Go and
   requests read them. As in Go, this machine is never reached through a proxy. There are no netrc and no cookies.
+
+``requests`` does the speaking, in :mod:`trustreg.io.session`; here is what to say, and what an answer or its absence
+means.
 
 Failures: :class:`OfflineError` only where nobody answered; :class:`TlsError` where a certificate is in the way;
 :class:`ServerError` where somebody answered something else. Answers with a status come back as they are, for the
@@ -19,11 +22,11 @@ caller to judge; :func:`refusal` makes the error of one that nobody expected.
 
 from __future__ import annotations
 
+import re
 import time
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Self
 
-from trustreg._version import __version__
 from trustreg.errors import (
     OfflineError,
     ServerError,
@@ -38,10 +41,10 @@ from trustreg.io.tls import bracketed
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from types import UnionType
 
-    from trustreg.io.connection import Answer, Connection, Deadline
+    from trustreg.io.session import Answer, Session
     from trustreg.io.tls import Tls
 
 
@@ -51,6 +54,21 @@ class Timeouts(NamedTuple):
     connect: float = 10.0
     read: float = 30.0
     total: float = 120.0
+
+
+class Deadline(NamedTuple):
+    """When a request has to be over, and how long each step of it may take; seconds."""
+
+    until: float
+    connect: float
+    read: float
+
+    def left(self, step: float) -> float:
+        """Return how long a step of at most *step* seconds may take; raise ``TimeoutError`` at the end."""
+        rest = self.until - time.monotonic()
+        if rest <= 0:
+            raise TimeoutError
+        return min(rest, step)
 
 
 class Reply(NamedTuple):
@@ -103,7 +121,7 @@ class Http:
     ) -> None:
         self._env, self._tls, self._insecure = env, tls, frozenset(insecure)
         self._timeouts, self._sleep = timeouts or Timeouts(), sleep
-        self._idle: dict[str, list[Connection]] = {}
+        self._idle: dict[str, list[Session]] = {}
         self._lock = Lock()
         self.trace = trace
 
@@ -149,9 +167,9 @@ class Http:
         """Close the connections that are kept; those in use close when they are done."""
         with self._lock:
             idle, self._idle = self._idle, {}
-        for connections in idle.values():
-            for connection in connections:
-                connection.close()
+        for sessions in idle.values():
+            for session in sessions:
+                session.close()
 
     def __enter__(self) -> Self:
         return self
@@ -210,82 +228,87 @@ class Http:
         """Exchange one request for one answer; a GET that meets a dead end has a second try."""
         from http.client import HTTPException
 
+        from requests import RequestException
+        from urllib3.exceptions import HTTPError
+
         proxy = proxy_for(at, self._env)
-        relayed = proxy is not None and at.scheme == "http"
-        sent = {"Accept": "*/*", **headers, "Accept-Encoding": "identity", "User-Agent": f"trustreg/{__version__}"}
-        if relayed and proxy and proxy.authorization:
-            sent["Proxy-Authorization"] = proxy.authorization
-        target = f"{at.origin}{at.target}" if relayed else at.target
-        avoid: tuple[Any, ...] = ()
         for last in (method != "GET", True):
-            connection = self._borrow(at, proxy, avoid, fresh=fresh)
+            session = self._borrow(at, proxy, fresh=fresh)
             started, said = time.monotonic(), "no answer"
             try:
-                answer = connection.exchange(
-                    method, target, sent, body, what=str(at), limit=limit, error_limit=_ERROR_LIMIT, deadline=deadline
+                answer = session.exchange(
+                    method,
+                    f"{at.origin}{at.target}",
+                    headers,
+                    body,
+                    what=str(at),
+                    limit=limit,
+                    error_limit=_ERROR_LIMIT,
+                    deadline=deadline,
                 )
                 said = f"{answer.status}, {len(answer.body)} bytes"
                 break
-            except (OSError, HTTPException) as error:
-                if last or not _is_dead_end(error):
-                    self._fail(error, at, proxy, deadline)
-                fresh, avoid = True, (connection.address,)
+            except (RequestException, HTTPError, HTTPException, OSError) as error:
+                session.close()
+                causes = list(_causes(error))
+                if last or time.monotonic() >= deadline.until or not _is_dead_end(causes):
+                    self._fail(causes, at, proxy, deadline)
+                fresh = True
             except TooLargeError:
                 said = f"more than {limit} bytes"
                 raise
             finally:
                 if self.trace:
                     self.trace(f"{method} {at}: {said}, {(time.monotonic() - started) * 1000:.0f} ms")
-        self._give_back(at, connection, answer)
+        self._give_back(at, session)
         return Reply(at, answer.status, answer.headers, _unpacked(answer, limit, at))
 
     def _deadline(self) -> Deadline:
-        from trustreg.io.connection import Deadline
-
         return Deadline(time.monotonic() + self._timeouts.total, self._timeouts.connect, self._timeouts.read)
 
-    def _borrow(self, at: Url, proxy: Proxy | None, avoid: tuple[Any, ...], *, fresh: bool) -> Connection:
-        from trustreg.io.connection import Connection
+    def _borrow(self, at: Url, proxy: Proxy | None, *, fresh: bool) -> Session:
+        from trustreg.io.session import Session
 
-        while not fresh:
-            with self._lock:
-                connections = self._idle.get(at.origin)
-                connection = connections.pop() if connections else None
-            if connection is None:
-                break
-            if connection.usable():
-                return connection
-            connection.close()
+        with self._lock:
+            if not fresh and (idle := self._idle.get(at.origin)):
+                return idle.pop()
         context = self._tls.context(at.host, at.port) if at.scheme == "https" else None
-        return Connection(at.host, at.port, context, proxy, avoid)
+        if proxy is None:
+            return Session(context)
+        return Session(
+            context, proxy.url, self._tls.context(proxy.at.host, proxy.at.port) if proxy.at.scheme == "https" else None
+        )
 
-    def _give_back(self, at: Url, connection: Connection, answer: Answer) -> None:
-        if answer.reusable:
-            with self._lock:
-                kept = self._idle.setdefault(at.origin, [])
-                if len(kept) < _KEPT:
-                    kept.append(connection)
-                    return
-        connection.close()
+    def _give_back(self, at: Url, session: Session) -> None:
+        with self._lock:
+            kept = self._idle.setdefault(at.origin, [])
+            if len(kept) < _KEPT:
+                kept.append(session)
+                return
+        session.close()
 
-    def _fail(self, error: Exception, at: Url, proxy: Proxy | None, deadline: Deadline) -> NoReturn:
-        """Raise what *error* means."""
+    def _fail(self, causes: list[BaseException], at: Url, proxy: Proxy | None, deadline: Deadline) -> NoReturn:
+        """Raise what *causes* mean."""
         import ssl
+        from http.client import HTTPException
 
-        from trustreg.io.connection import ProxyRefusedError
+        from urllib3.exceptions import ProxyError
 
-        match error:
-            case ProxyRefusedError() if proxy:
-                hint = "check the proxy settings: https_proxy and no_proxy"
-                raise ServerError(f"the proxy {proxy.host}", error.status, f"no way to {at.origin}", hint) from error
-            case ssl.SSLCertVerificationError():
-                raise self._certificate_error(error, at, proxy, deadline) from error
-            case ssl.SSLError() if not isinstance(error, ssl.SSLEOFError):
-                raise _handshake_error(error, at) from error
-        problem = _network_problem(error, deadline)
+        error, problem = causes[0], _network_problem(causes, deadline)
+        peer = proxy.at if proxy and any(isinstance(cause, ProxyError) for cause in causes) else at
+        for cause in causes:
+            match cause:
+                case OSError() if proxy and (refused := _REFUSED_TUNNEL.fullmatch(str(cause))):
+                    where, hint = f"the proxy {proxy.at.host}", "check the proxy settings: https_proxy and no_proxy"
+                    raise ServerError(where, int(refused[1]), f"no way to {at.origin}", hint) from error
+                case ssl.SSLCertVerificationError():
+                    raise self._certificate_error(cause, peer, proxy, deadline) from error
+                case ssl.SSLError() if not isinstance(cause, ssl.SSLEOFError):
+                    raise _handshake_error(cause, peer) from error
         if problem is None:
-            raise ServerError(at.origin, 0, plain(f"{type(error).__name__} {error}", 100).strip()) from error
-        via = f" (through the proxy {proxy.host}:{proxy.port})" if proxy else ""
+            said = next((f" {cause}" for cause in causes if isinstance(cause, HTTPException)), "")
+            raise ServerError(at.origin, 0, plain(f"{type(causes[-1]).__name__}{said}", 100).strip()) from error
+        via = f" (through the proxy {bracketed(proxy.at.host)}:{proxy.at.port})" if proxy else ""
         raise OfflineError(at.origin, problem + via) from error
 
     def _certificate_error(
@@ -304,25 +327,29 @@ class Http:
                 place = self._tls.ca_file(at.host, at.port)
                 hint = f"if that is the right server, put the certificate of its CA into {place}"
             case 62 | 64:  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
-                names = self._certified_names(at, proxy, deadline)
+                hint = "use a name that the certificate has"
+                names = self._certified_names(at, deadline) if proxy is None or at == proxy.at else None
                 if names:
-                    problem, hint = f"its certificate is for {', '.join(names)}", "use a name that the certificate has"
+                    problem = f"its certificate is for {', '.join(names)}"
                 elif names is not None:
                     problem = "its certificate has no subjectAltName; a common name (CN) alone is not accepted"
                     hint = f"it needs a certificate with the subjectAltName {at.host}"
         return TlsError(at.origin, problem, hint)
 
-    def _certified_names(self, at: Url, proxy: Proxy | None, deadline: Deadline) -> list[str] | None:
+    def _certified_names(self, at: Url, deadline: Deadline) -> list[str] | None:
         """Look again which names the certificate has; nothing is asked of the server."""
-        from trustreg.io.connection import Connection
+        import socket
 
-        again = Connection(at.host, at.port, None, proxy)
+        context = self._tls.ignoring_names(at.host, at.port)
         try:
-            return [plain(name, 80) for name in again.names(self._tls.ignoring_names(at.host, at.port), deadline)[:8]]
+            with (
+                socket.create_connection((at.host, at.port), deadline.left(deadline.connect)) as raw,
+                context.wrap_socket(raw, server_hostname=at.host) as shown,
+            ):
+                certificate: Mapping[str, Any] = shown.getpeercert() or {}
         except (OSError, ValueError):
             return None
-        finally:
-            again.close()
+        return [plain(name, 80) for _, name in certificate.get("subjectAltName", ())][:8]
 
 
 def refusal(reply: Reply, hint: str | None = None) -> UnavailableError:
@@ -378,31 +405,46 @@ def plain(text: object, longest: int = 200) -> str:
     return shown if len(shown) <= longest else f"{shown[:longest]}…"
 
 
-def _is_dead_end(error: Exception) -> bool:
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield *error* and all that it was made of, the outermost first; ``urllib3`` wraps in several ways."""
+    found: list[BaseException] = [error]
+    for cause in found:  # which grows
+        yield cause
+        inner = (getattr(cause, "reason", None), *cause.args, cause.__cause__, cause.__context__)
+        found += [one for one in inner if isinstance(one, BaseException) and one not in found]
+
+
+def _is_dead_end(causes: list[BaseException]) -> bool:
     import ssl
 
-    return isinstance(error, ConnectionError | ssl.SSLEOFError)
+    return any(isinstance(cause, ConnectionError | ssl.SSLEOFError) for cause in causes)
 
 
-def _network_problem(error: Exception, deadline: Deadline) -> str | None:
+def _network_problem(causes: list[BaseException], deadline: Deadline) -> str | None:
     """Say why there was no answer; ``None`` where there was one, and it was not HTTP."""
     import http.client
     import socket
     import ssl
 
-    overdue = time.monotonic() >= deadline.until
-    said = (getattr(error, "strerror", None) or str(error)).lower()
-    sentences: tuple[tuple[type[Exception] | UnionType, str], ...] = (
+    from urllib3.exceptions import NewConnectionError
+
+    if time.monotonic() >= deadline.until:
+        return "the answer was not complete in time"
+    said = next((cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror), "").lower()
+    sentences: tuple[tuple[type[BaseException] | UnionType, str], ...] = (
         (
             ssl.SSLEOFError | ConnectionResetError | BrokenPipeError | ConnectionAbortedError,
             "the connection was closed before there was an answer",
         ),
         (socket.gaierror, f"its name does not resolve ({said})"),
-        (TimeoutError, "the answer was not complete in time" if overdue else "there was no answer in time"),
+        (TimeoutError, "there was no answer in time"),
         (http.client.IncompleteRead, "the answer was cut short"),
-        (OSError, said),
+        (NewConnectionError, said or plain(causes[-1])),
     )
-    return next((sentence for kind, sentence in sentences if isinstance(error, kind)), None)
+    for kind, sentence in sentences:
+        if any(isinstance(cause, kind) for cause in causes):
+            return sentence
+    return said or None
 
 
 def _handshake_error(error: ssl.SSLError, at: Url) -> TlsError:
@@ -467,6 +509,7 @@ def _phrase(reply: Reply) -> str:
         return "a status without a meaning"
 
 
+_REFUSED_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3}).*", re.DOTALL)  # as http.client says it
 _REDIRECTS = 5
 _PATIENCE = 10.0  # seconds; a command has somebody waiting for it
 _KEPT = 8  # idle connections to one server; as many images are checked at once

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trustreg.errors import SettingError
 
@@ -84,7 +84,12 @@ class Tls:
     def _make(self, host: str, port: int) -> ssl.SSLContext:
         import ssl
 
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # CERT_REQUIRED, check_hostname, TLS 1.2 or newer
+        class Context(ssl.SSLContext):
+            def wrap_socket(self, *args: Any, **options: Any) -> ssl.SSLSocket:
+                """Tell the end of an answer from a connection that somebody cut."""
+                return super().wrap_socket(*args, **{**options, "suppress_ragged_eofs": False})
+
+        context = Context(ssl.PROTOCOL_TLS_CLIENT)  # CERT_REQUIRED, check_hostname, TLS 1.2 or newer
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.hostname_checks_common_name = False  # a subjectAltName is required, as browsers and Go require it
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # any certificate that was put there is an anchor

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -103,6 +104,17 @@ def test_what_readers_would_refuse_is_not_written(custom: Any) -> None:
 
     with pytest.raises(ValueError, match="is not an integer that every reader can hold"):
         Notary1().payload(signed)
+
+
+@pytest.mark.parametrize("name", ["a\tb", "a\nb", "\x00", "\x1f"])
+def test_what_cannot_be_sent_is_not_written(name: str) -> None:
+    """
+    Control characters stand raw in what is signed, what is signed is what is sent, and that would be no JSON.
+    """
+    meta = FileMeta(length=1, hashes={"sha256": bytes(32)})
+    for entries in ({name: meta}, {"v1": replace(meta, custom=[name])}):
+        with pytest.raises(ValueError, match="a control character"):
+            Notary1().payload(Targets(version=1, expires=datetime(2030, 1, 1, tzinfo=UTC), targets=entries))
 
 
 def test_what_a_go_publisher_writes_is_exact() -> None:

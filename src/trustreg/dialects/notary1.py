@@ -7,6 +7,7 @@ snapshot and timestamp are those of the sent bytes.
 
 import binascii
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -56,6 +57,8 @@ class Notary1:
         spelled = _spell(signed)
         payload = canonical.encode(spelled)
         canonical.require_plain(spelled)
+        if _CONTROL.search(payload):
+            raise ValueError("a control character cannot be written: signed, it would be sent as it is")
         return payload
 
     def encode(self, payload: bytes, signatures: Iterable[Signature]) -> bytes:
@@ -114,14 +117,16 @@ def exact(role: str, raw: bytes) -> None:
     _type(role, signed)
     _same(document, ("signed", "signatures"))
     for item in document.objects("signatures"):
-        _same(item, ("keyid", "method", "sig"))
+        _same(item, _SIGNATURE)
         if item.text("method") != item.text("method").lower():
             item.fail("method", "Go writes it in lower case")
+    _READERS.get(role, _targets)(signed)
     _MIRRORS.get(role, _mirror_targets)(signed)
     moment = RFC3339.fullmatch(signed.text("expires"))
     if moment and ((moment["fraction"] or "1").endswith("0") or signed.text("expires").endswith(("+00:00", "-00:00"))):
         signed.fail("expires", "Go writes it otherwise: no trailing zeros, and Z for UTC")
-    if not spelled_alike or raw != _assemble(payload, [dict(item.value) for item in document.objects("signatures")]):
+    signatures = [{name: item.text(name) for name in _SIGNATURE} for item in document.objects("signatures")]
+    if not spelled_alike or raw != _assemble(payload, signatures):
         document.fail("", "these are not the bytes that Go writes for it: blanks, order or escapes differ")
 
 
@@ -163,7 +168,7 @@ def _type(role: str, signed: Members) -> None:
 
 
 def _signature(item: Members) -> Signature:
-    item.only(("keyid", "method", "sig"))
+    item.only(_SIGNATURE)
     scheme = _SCHEMES.get(item.text("method"), "")
     return Signature(keyid=item.text("keyid"), scheme=scheme, value=item.base64("sig"))
 
@@ -454,7 +459,9 @@ def _base64(data: bytes) -> str:
     return binascii.b2a_base64(data, newline=False).decode("ascii")
 
 
+_SIGNATURE: Final = ("keyid", "method", "sig")  # in the order in which Go writes them
 MOST_SIGNATURES = 256  # per file; the largest root seen had nine
+_CONTROL: Final = re.compile(rb"[\x00-\x1f]")
 _BEGIN, _END = b"-----BEGIN CERTIFICATE-----", b"-----END CERTIFICATE-----"
 _SENT = (
     (b"&", rb"\u0026"),

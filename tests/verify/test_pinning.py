@@ -49,6 +49,18 @@ def _unreadable() -> dict[str, bytes]:
     }
 
 
+@pytest.mark.parametrize("size", [300, 3_000, 40_000, 70_000])
+@pytest.mark.filterwarnings("ignore:Attribute's length")
+def test_a_name_that_goes_on_and_on_is_another_name(size: int) -> None:
+    """
+    No length that DER can write leads anywhere else.
+    """
+    der = material.certificate(PRIVATE, "a" * size).public_bytes(material.Encoding.DER)
+
+    with pytest.raises(PinError, match="has a certificate for"):
+        admit(_claim(der), Gun(GUN), Pins(), NOW, known=False)
+
+
 def _claim(der: bytes) -> Envelope[Root]:
     collection = Collection.usual()
     collection.keys["root"] = [material.listed(PRIVATE, "ecdsa-x509", material.pem(der))]

@@ -103,6 +103,8 @@ def _odd(der: bytes) -> Leaf:
 
 def _plain(der: bytes) -> Leaf | None:
     """Read the certificate that notary and trustreg make; ``None`` where *der* is any other, or none at all."""
+    if len(der) > _LONGEST:
+        return None
     try:
         claim, _, signature = _parts(_parts(der)[0])
         _, serial, _, _, times, subject, key, _ = _parts(claim)
@@ -159,6 +161,7 @@ def _value(tag: int, *contents: bytes) -> bytes:
     return bytes((tag,)) + long + size + content
 
 
+_LONGEST = 2048  # bytes; a name has at most 255, stands there twice, and the rest takes 300
 _INTEGER, _BIT_STRING, _UTF8_STRING, _PRINTABLE_STRING = 0x02, 0x03, 0x0C, 0x13
 _UTC_TIME, _GENERALIZED_TIME, _SEQUENCE, _SET = 0x17, 0x18, 0x30, 0x31
 _PRINTABLE = re.compile(r"[A-Za-z0-9 '()+,./:=?-]*")

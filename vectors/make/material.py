@@ -5,6 +5,8 @@ each time; certificates have fixed serials and dates.
 """
 
 import hashlib
+import re
+import warnings
 from base64 import b64encode
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,6 +18,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509.name import _ASN1Type
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from securesystemslib.formats import encode_canonical
 
@@ -110,7 +113,7 @@ def certificate(
     more: x509.ExtensionType | None = None,
 ) -> x509.Certificate:
     """Return a certificate such as Notary makes: for *name*, of no CA, self-signed unless there is an *issuer*."""
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)] if name is not None else [])
+    subject = x509.Name([_common_name(name)] if name is not None else [])
     serial = int.from_bytes(_stream(f"serial {name} {not_before}", 16), "big") >> 1
     builder = (
         x509.CertificateBuilder()
@@ -172,6 +175,13 @@ def as_der(value: bytes) -> bytes:
 def base64(data: bytes) -> str:
     """Return *data* in standard base64."""
     return b64encode(data).decode("ascii")
+
+
+def _common_name(name: str) -> x509.NameAttribute[str]:
+    """Return *name* in the type that Go gives it: printable where that will do."""
+    kind = _ASN1Type.PrintableString if re.fullmatch(r"[A-Za-z0-9 '()+,./:=?-]*", name) else _ASN1Type.UTF8String
+    with warnings.catch_warnings(action="ignore"):  # of names longer than 64, which Go allows
+        return x509.NameAttribute(NameOID.COMMON_NAME, name, kind, _validate=False)
 
 
 def _key_usage(*, key_cert_sign: bool) -> x509.KeyUsage:

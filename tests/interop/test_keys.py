@@ -346,7 +346,7 @@ class Token:
             return keyfile.read_public(maker._pem("PUBLIC KEY", encode_ec_public_key(key)), "token")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def token(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Token]:
     """One token for all tests: a process loads SoftHSM once, with one configuration."""
     made = Token(tmp_path_factory.mktemp("hsm"))

@@ -16,7 +16,7 @@ from trustreg.dialects import canonical
 from trustreg.dialects.notary1 import read_file, spell_file
 from trustreg.dialects.reading import Members
 from trustreg.errors import FileError, FormatError
-from trustreg.io.files import file_error, private_dir, read_bounded, remove_file, write_atomically
+from trustreg.io.files import file_error, private_dir, read_if_present, remove_file, write_atomically
 from trustreg.io.trustdir import claim_store
 from trustreg.names import TARGETS, Gun, is_delegation
 from trustreg.sign.changes import AddTarget, Change, RemoveTarget, Witness
@@ -36,15 +36,18 @@ class FileStage:
             FileError: A file holds no change that trustreg can apply. Nothing is skipped: a publisher who staged
                 something expects all of it.
         """
+        if not self._folder.exists():
+            return ()
+        private_dir(self._folder)  # what others put there would be signed
         try:
             names = sorted(entry.name for entry in self._folder.iterdir() if entry.suffix == ".change")
-        except FileNotFoundError:
-            return ()
         except OSError as exc:
             raise file_error(self._folder, exc) from exc
         if len(names) > _MOST_CHANGES:
             raise FileError(str(self._folder), f"more than {_MOST_CHANGES} changes are staged")
-        return tuple((name, self._read(self._folder / name)) for name in names)
+        found = ((name, read_if_present(self._folder / name, _LARGEST)) for name in names)
+        # One that has gone meanwhile was published by another process.
+        return tuple((name, _read(self._folder / name, raw)) for name, raw in found if raw is not None)
 
     def add(self, change: Change) -> None:
         """Stage *change* after all others."""
@@ -62,14 +65,14 @@ class FileStage:
         for name in names:
             remove_file(self._folder / name)
 
-    def _read(self, path: Path) -> Change:
-        raw = read_bounded(path, _LARGEST)
-        try:
-            return _change(Members("staged", "", canonical.parse_strictly(raw)))
-        except (FormatError, ValueError) as exc:
-            problem = exc.problem if isinstance(exc, FormatError) else str(exc)
-            where = f"{exc.path}: " if isinstance(exc, FormatError) and exc.path else ""
-            raise FileError(str(path), f"this is no change that can be published: {where}{problem}") from exc
+
+def _read(path: Path, raw: bytes) -> Change:
+    try:
+        return _change(Members("staged", "", canonical.parse_strictly(raw)))
+    except (FormatError, ValueError) as exc:
+        problem = exc.problem if isinstance(exc, FormatError) else str(exc)
+        where = f"{exc.path}: " if isinstance(exc, FormatError) and exc.path else ""
+        raise FileError(str(path), f"this is no change that can be published: {where}{problem}") from exc
 
 
 def _change(item: Members) -> Change:

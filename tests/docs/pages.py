@@ -12,8 +12,8 @@ A page is Markdown. Its fenced blocks say by their language what becomes of them
 * ``text``: anything else.
 
 ``file=NAME`` after the language saves a block for the commands that follow. A comment ``<!-- test: WORDS -->``
-begins with a new machine that has what it names: ``registry``, ``trust-server``, programs, or ``nothing``. A comment that
-begins with ``<!-- test`` and goes on with ``$`` lines prepares what a reader has anyway, an image for instance.
+begins with a new machine that has what it names: ``registry``, ``trust-server``, programs, or ``nothing``. A
+comment that begins with ``<!-- test`` and goes on with ``$`` lines prepares what a reader has anyway.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Three programs to begin with; the tests run them."""

@@ -4,7 +4,7 @@ Grammar: distribution/reference (``reference.go``, ``normalize.go``); role names
 """
 
 import re
-from typing import Final, Self
+from typing import Final, Self, final
 
 from trustreg.errors import NameFormError
 from trustreg.values import dataclass
@@ -17,6 +17,7 @@ TOP_LEVEL: Final = (ROOT, TARGETS, SNAPSHOT, TIMESTAMP)
 RELEASES: Final = "targets/releases"  # Docker's convention: what this role signs is released
 
 
+@final
 @dataclass(frozen=True, order=True)
 class Digest:
     """A content digest, ``sha256:`` and 64 lower-case hex digits."""
@@ -39,6 +40,7 @@ class Digest:
         return f"{self.algorithm}:{self.hex}"
 
 
+@final
 @dataclass(frozen=True, order=True)
 class Gun:
     """A globally unique name: which collection of trust data, ``docker.io/library/alpine``.
@@ -58,6 +60,7 @@ class Gun:
         return self.text
 
 
+@final
 @dataclass(frozen=True, order=True)
 class Reference:
     """An image as people name it, normalised: ``domain``, ``path``, and ``tag``, ``digest`` or both.

@@ -2,7 +2,7 @@
 
 import click
 
-from trustreg.cli.entry import EXIT_REFUSED, EXIT_UNKNOWN
+from trustreg.cli.entry import exit_code
 from trustreg.cli.options import IMAGE, as_format, reading
 from trustreg.cli.render import print_json, print_verdict, progress, spell_verdict
 from trustreg.client import Unknown, Untrusted
@@ -24,7 +24,7 @@ def verify(ctx: click.Context, wiring: Wiring, images: tuple[Reference, ...], as
     on, pinned to the digest.
 
     \b
-    Exit codes: 0 all are, 1 some are refused, 3 for some it could not be found out.
+    Exit codes: 0 all are, 1 some are refused, 2 a setting cannot be used, 3 it could not be found out.
 
     \b
     Examples:
@@ -39,6 +39,5 @@ def verify(ctx: click.Context, wiring: Wiring, images: tuple[Reference, ...], as
     else:
         for verdict in verdicts:
             print_verdict(verdict)
-    refused = any(isinstance(verdict, Untrusted) for verdict in verdicts)
-    unknown = any(isinstance(verdict, Unknown) for verdict in verdicts)
-    ctx.exit(EXIT_REFUSED if refused else EXIT_UNKNOWN if unknown else 0)
+    codes = [exit_code(verdict.error) for verdict in verdicts if isinstance(verdict, Untrusted | Unknown)]
+    ctx.exit(min(codes, default=0))  # refused comes before a wrong setting, that before not knowing

@@ -58,9 +58,10 @@ class FileKeyStore:
         self._private = directory / "private"
         self._random, self._warn = random, warn
         self._open: dict[str, Signer] = {}
+        self._passed_over: set[Path] = set()
 
     def keys(self, warn: Callable[[TrustregError], None] | None = None) -> tuple[HeldKey, ...]:
-        """Return all keys, without opening any; a file that is no key is passed over, and *warn* told why.
+        """Return all keys, without opening any; a file that is no key is passed over, and *warn* told why, once.
 
         Raises:
             FileError: The folder cannot be read.
@@ -76,7 +77,9 @@ class FileKeyStore:
             try:
                 found.setdefault(path.stem, _held(path))
             except (FileError, KeyFileError) as exc:
-                (warn or self._warn)(exc)
+                if path not in self._passed_over:
+                    (warn or self._warn)(exc)
+                    self._passed_over.add(path)
         return tuple(sorted(found.values(), key=lambda held: (held.role, held.gun or "", held.id)))
 
     def find(self, start: str) -> HeldKey:

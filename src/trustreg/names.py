@@ -4,7 +4,7 @@ Grammar: distribution/reference (``reference.go``, ``normalize.go``); role names
 """
 
 import re
-from typing import Final, Self, final
+from typing import Final, Self, final, final
 
 from trustreg.errors import NameFormError
 from trustreg.values import dataclass
@@ -41,6 +41,7 @@ class Digest:
 
 
 @final
+@final
 @dataclass(frozen=True, order=True)
 class Gun:
     """A globally unique name: which collection of trust data, ``docker.io/library/alpine``.
@@ -60,6 +61,7 @@ class Gun:
         return self.text
 
 
+@final
 @final
 @dataclass(frozen=True, order=True)
 class Reference:

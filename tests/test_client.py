@@ -40,7 +40,7 @@ def test_a_signed_tag_is_trusted_and_pinned(world: World) -> None:
 
     assert verdict.pinned == f"{GUN}@{digest}"
     assert (verdict.tag, verdict.role, verdict.compared) == ("1.0", "targets", True)
-    assert verdict.keyids == tuple(held.id for held in world.keys.keys() if held.role == "targets")  # noqa: SIM118
+    assert verdict.keyids == tuple(held.id for held in world.keys.keys() if held.role == "targets")
     assert verdict.expires == NOW + timedelta(days=14)  # the timestamp's, which is the first to go
 
 

@@ -16,7 +16,7 @@ def config() -> None:
     """Show the configuration and where it comes from."""
 
 
-@config.command()
+@config.command(short_help="Show what is set, and who set it.")
 @click.argument("gun", type=GUN, required=False)
 @as_format
 @reading

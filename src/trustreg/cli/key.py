@@ -185,7 +185,7 @@ def remove(wiring: Wiring, start: str, *, yes: bool) -> None:
     click.echo(held.id)
 
 
-@key.command("add-uri")
+@key.command("add-uri", short_help="Use a key in an HSM or a key service.")
 @click.argument("uri")
 @click.option("--public", type=_PATH, required=True, metavar="FILE", help="The public key, PEM.")
 @_role_of_new

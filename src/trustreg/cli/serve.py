@@ -11,7 +11,7 @@ from trustreg.io.serve import PASSPHRASE, Settings, find_passphrase, run
 _FILE = click.Path(path_type=Path)
 
 
-@click.command()
+@click.command(short_help="Run a trust server.")
 @click.option("--state", type=_FILE, required=True, envvar="TRUSTREG_SERVER_STATE", help="Folder of the database.")
 @click.option(
     "--listen",

@@ -1,0 +1,157 @@
+"""A desk to work at: a trust server and a registry, a home, and the command line inside this process."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scripts.images import image
+from scripts.mini_registry import MiniRegistry
+from scripts.push_image import push
+from tests.peers.command import clean_env
+from tests.peers.trust import trustreg_serve
+from trustreg.cli.entry import run
+from trustreg.sign import keyfile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from scripts.images import Image
+    from tests.peers import Peer
+
+PASSPHRASE = "a passphrase that nobody may see"
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """How a command ended, and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines of standard output."""
+        return self.out.splitlines()
+
+    @property
+    def talk(self) -> list[str]:
+        """The lines of standard error."""
+        return self.err.splitlines()
+
+
+class Desk:
+    """
+    Where somebody works with one repository.
+
+    Attributes:
+        server: The trust server.
+        registry: The registry of the images.
+        gun: The collection of the repository, which no other test has.
+        trust_dir: The trust directory, made when something is written to it.
+    """
+
+    def __init__(
+        self, server: Peer, registry: MiniRegistry, trust_dir: Path, path: str, capture: pytest.CaptureFixture[str]
+    ) -> None:
+        self.server, self.registry, self.trust_dir = server, registry, trust_dir
+        self.path, self.gun = path, f"{registry.host}/{path}"
+        self._capture = capture
+
+    def run(self, *arguments: str | Path) -> Said:
+        """Run ``trustreg`` with *arguments* in this process."""
+        self._capture.readouterr()
+        code = run([str(argument) for argument in arguments])
+        said = self._capture.readouterr()
+        return Said(code, said.out, said.err)
+
+    def do(self, *arguments: str | Path) -> Said:
+        """Run ``trustreg`` with *arguments*, which has to work without a word on standard error."""
+        said = self.run(*arguments)
+        assert (said.code, said.err) == (0, ""), said
+        return said
+
+    def push(self, tag: str, what: Image | None = None) -> Image:
+        """Push *what*, or an image that is only called *tag*."""
+        what = what or image(tag)
+        push(what, self.registry.url, self.path, tag)
+        return what
+
+    def begin(self, *tags: str) -> None:
+        """Begin the collection, and sign an image for each of *tags*."""
+        self.do("init", self.gun)
+        for tag in tags:
+            self.push(tag)
+        if tags:
+            self.do("sign", *(f"{self.gun}:{tag}" for tag in tags))
+
+    @property
+    def memory_file(self) -> Path:
+        """Where it is kept what is remembered of the collection."""
+        (path,) = (self.trust_dir / "trusted").glob("*.json")
+        return path
+
+    @property
+    def metadata(self) -> Path:
+        """Where its files are cached."""
+        return self.trust_dir / "tuf" / self.gun / "metadata"
+
+    def holdings(self) -> dict[str, bytes]:
+        """Give every file of the trust directory."""
+        found = {}
+        for path in sorted(self.trust_dir.rglob("*")):
+            if path.is_file() and path.suffix != ".lock":
+                found[str(path.relative_to(self.trust_dir))] = path.read_bytes()
+        return found
+
+    def env(self) -> dict[str, str]:
+        """Give the environment for a process of its own."""
+        personal = {
+            name: value for name, value in os.environ.items() if name.startswith(("TRUSTREG_", "DOCKER_", "XDG_"))
+        }
+        return clean_env(HOME=os.environ["HOME"], **personal)
+
+
+@pytest.fixture(scope="session")
+def trust_server() -> Iterator[Peer]:
+    """A shared trust server."""
+    with trustreg_serve() as peer:
+        yield peer
+
+
+@pytest.fixture(scope="session")
+def mini_registry() -> Iterator[MiniRegistry]:
+    """A shared registry that lets everybody in."""
+    with MiniRegistry() as registry:
+        yield registry
+
+
+@pytest.fixture
+def desks(
+    trust_server: Peer,
+    mini_registry: MiniRegistry,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> Callable[[str], Desk]:
+    """Make desks by the name of their repository; keys are encrypted with less work than usual."""
+    monkeypatch.setenv("TRUSTREG_SERVER", trust_server.url)
+    monkeypatch.setenv("TRUSTREG_TRUST_DIR", str(tmp_path / "trust"))
+    monkeypatch.setenv("TRUSTREG_PASSPHRASE", PASSPHRASE)
+    monkeypatch.setattr(keyfile, "_SCRYPT", (1 << 10, 8, 1))
+
+    def make(path: str) -> Desk:
+        return Desk(trust_server, mini_registry, tmp_path / "trust", path, capfd)
+
+    return make
+
+
+@pytest.fixture
+def desk(desks: Callable[[str], Desk]) -> Desk:
+    """A desk whose collection has not begun."""
+    return desks(f"team/app-{os.urandom(6).hex()}")

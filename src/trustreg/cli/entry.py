@@ -37,6 +37,8 @@ def _explain(error: BaseException) -> int:
 
     from trustreg.errors import TrustregError
 
+    if isinstance(error, SystemExit):  # how click ends when a shell asked for completions
+        return error.code if isinstance(error.code, int) else EXIT_UNKNOWN
     if isinstance(error, click.exceptions.Exit):
         return error.exit_code
     if isinstance(error, TrustregError):

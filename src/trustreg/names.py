@@ -4,7 +4,7 @@ Grammar: distribution/reference (``reference.go``, ``normalize.go``); role names
 """
 
 import re
-from typing import Final, Self, final, final
+from typing import Final, Self, final
 
 from trustreg.errors import NameFormError
 from trustreg.values import dataclass
@@ -41,7 +41,6 @@ class Digest:
 
 
 @final
-@final
 @dataclass(frozen=True, order=True)
 class Gun:
     """A globally unique name: which collection of trust data, ``docker.io/library/alpine``.
@@ -61,7 +60,6 @@ class Gun:
         return self.text
 
 
-@final
 @final
 @dataclass(frozen=True, order=True)
 class Reference:

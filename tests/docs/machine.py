@@ -136,7 +136,7 @@ class Machine:
 @contextlib.contextmanager
 def machine(folder: Path, needs: Sequence[str], names: Sequence[str] = ()) -> Iterator[Machine]:
     """Run what a page *needs*, and lend a machine to read it at; it calls what it can by one of *names*."""
-    require(*(set(needs) - {"registry", "trust-server", "nothing"}))
+    require(*sorted(set(needs) - {"registry", "trust-server", "nothing"}))
     with contextlib.ExitStack() as held:
         registry = held.enter_context(docker_registry()).port if "registry" in needs else _free(held)
         trust = held.enter_context(trustreg_serve()).port if "trust-server" in needs else _free(held)

@@ -21,8 +21,9 @@ def rewrite(page: Page) -> str:
         run_page(page, Path(folder), lambda command, lines: said.append((command.spelled(), command.spelled(lines))))
     text, done = page.text, ""
     for shown, right in said:
-        before, _, text = text.partition(shown)
-        done += before + right
+        before, found, after = text.partition(shown)
+        if found:  # one that is indented is left as it is
+            done, text = done + before + right, after
     return done + text
 
 

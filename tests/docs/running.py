@@ -5,18 +5,19 @@ from __future__ import annotations
 import configparser
 import contextlib
 import json
-import shutil
-import subprocess
 import time
 import tomllib
 from pathlib import Path
+from subprocess import CalledProcessError, run
 from typing import TYPE_CHECKING, Any
 
+from click import ClickException
 from jsonschema import Draft202012Validator, ValidationError  # type: ignore[import-untyped,unused-ignore]
 
 import trustreg
 from tests.docs.machine import NAMES, machine
 from tests.docs.matching import Translation
+from trustreg.cli.commands import cli
 from trustreg.errors import TrustregError
 from trustreg.io.config import load
 
@@ -71,7 +72,7 @@ class _Reader:
             self._machine.write(name.removeprefix("~/"), self._translation.command(block.text))
         try:
             getattr(self, f"_{block.language}")(block)
-        except (ValueError, SyntaxError, ValidationError, TrustregError, subprocess.SubprocessError) as exc:
+        except (ValueError, SyntaxError, ValidationError, TrustregError, ClickException, CalledProcessError) as exc:
             raise PageError(self._page, block, str(exc)) from exc
 
     def _console(self, block: Block) -> None:
@@ -127,13 +128,18 @@ class _Reader:
             _schema(name).validate(document)
 
     def _sh(self, block: Block) -> None:
-        subprocess.run(["sh", "-n"], input=block.text, text=True, check=True)
+        run(["sh", "-n"], input=block.text, text=True, check=True)
 
     def _ini(self, block: Block) -> None:
-        configparser.ConfigParser(strict=False, interpolation=None).read_string(block.text)
-        if shutil.which("systemd-analyze"):
-            unit = self._machine.home / block.info["file"].removeprefix("~/")
-            subprocess.run(["systemd-analyze", "verify", unit], check=True, capture_output=True)
+        unit = configparser.ConfigParser(strict=False, interpolation=None)
+        unit.read_string(block.text)
+        program, *words = unit["Service"]["ExecStart"].split()
+        if not program.endswith("/bin/trustreg"):
+            raise PageError(self._page, block, f"{program} is none of ours")
+        context = cli.make_context("trustreg", words)
+        command = cli.get_command(context, words[0])
+        assert command
+        command.make_context(words[0], words[1:], parent=context)
 
     def _text(self, _block: Block) -> None:
         """Leave it as it is."""

@@ -279,6 +279,14 @@ def test_only_a_tag_can_be_signed(world: World) -> None:
     assert publisher.additions(Reference.parse(f"{IMAGE}@{digest}"), world.registry, NOW)
 
 
+def test_only_a_tag_can_be_removed(world: World) -> None:
+    """A digest names no signature; that is said, rather than that a tag without a name is not signed."""
+    digest = world.registry.push(IMAGE, b"{}")
+
+    with pytest.raises(NameFormError):
+        world.publisher().removals(Reference.parse(f"{GUN}@{digest}"), NOW)
+
+
 def _refuse(_files: object) -> None:
     raise PublishRefusedError(str(GUN), "ErrBadRoot", "not wanted")
 

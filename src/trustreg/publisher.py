@@ -124,23 +124,23 @@ class Publisher:
             NameFormError: *image* has no tag.
             MovedError: *image* names a digest too, and the registry serves another one under the tag.
         """
-        if image.tag is None:
-            raise NameFormError(str(image), "image to sign", "a tag is what gets signed, and it names none")
+        tag = _tag(image)
         served = registry.manifest(image)
         if image.digest and image.digest != served.digest:
-            raise MovedError(str(image.gun), image.tag, str(image.digest), str(served.digest))
+            raise MovedError(str(image.gun), tag, str(image.digest), str(served.digest))
         digests = {served.digest.algorithm: bytes.fromhex(served.digest.hex)}
         meta = FileMeta(length=len(served.raw), hashes=digests)
-        roles = self._signing_roles(image.gun, image.tag, now)
-        return tuple(AddTarget(role=role, name=image.tag, meta=meta) for role in roles)
+        roles = self._signing_roles(image.gun, tag, now)
+        return tuple(AddTarget(role=role, name=tag, meta=meta) for role in roles)
 
     def removals(self, image: Reference, now: datetime) -> tuple[RemoveTarget, ...]:
         """Return what takes the tag of *image* out of ``targets`` and the roles it delegates to.
 
         Raises:
+            NameFormError: *image* has no tag.
             UnsignedError: None of them signs it.
         """
-        tag = image.tag or ""
+        tag = _tag(image)
         site, workflow = self._read(image.gun, now)
         names = (TARGETS, *(d.name for d in workflow.roles[TARGETS].signed.delegations))
         loaded = {name: drive(workflow.load(name), site.server, site.cache) for name in names}
@@ -332,6 +332,12 @@ class _Just:
 
     def keep(self, keep: Keep) -> None:
         self._cache.keep(keep)
+
+
+def _tag(image: Reference) -> str:
+    if image.tag is None:
+        raise NameFormError(str(image), "tagged image", "a tag is what gets signed, and it names none")
+    return image.tag
 
 
 def _lineage(role: str) -> tuple[str, ...]:

@@ -168,17 +168,6 @@ def test_a_lock_excludes_and_is_released(tmp_path: Path) -> None:
     assert _refused(path) is None
 
 
-def test_a_shared_lock_is_shared(tmp_path: Path) -> None:
-    """
-    Readers do not wait for readers, writers do.
-    """
-    path = tmp_path / "lock"
-
-    with files.locked(path, exclusive=False):
-        assert _refused(path, exclusive=False) is None
-        assert _refused(path) is not None
-
-
 def test_a_lock_survives_its_folder_being_cleared(tmp_path: Path) -> None:
     """
     Whoever waited on a lock file that was deleted meanwhile holds the new file, not the ghost.
@@ -258,9 +247,9 @@ def test_a_removed_file_is_gone_and_may_be_removed_again(tmp_path: Path) -> None
         files.remove_file(tmp_path)
 
 
-def _refused(path: Path, *, exclusive: bool = True, patience: float = 0) -> str | None:
+def _refused(path: Path, *, patience: float = 0) -> str | None:
     try:
-        with files.locked(path, exclusive=exclusive, patience=patience):
+        with files.locked(path, patience=patience):
             return None
     except FileError as exc:
         return exc.problem

@@ -98,20 +98,19 @@ def remove_file(path: Path) -> None:
 
 
 @contextmanager
-def locked(path: Path, *, exclusive: bool = True, patience: float = 10.0) -> Iterator[None]:
+def locked(path: Path, *, patience: float = 10.0) -> Iterator[None]:
     """Hold the lock file *path* against other processes and threads; it is created, and stays.
 
     The lock ends with the process, however it ends. It does not nest: taking it twice is waiting for oneself.
 
     Args:
         path: A file of its own, never one that :func:`write_atomically` replaces.
-        exclusive: False shares the lock with others who share it.
         patience: Seconds to wait for others.
 
     Raises:
         FileError: Another holder did not let go in time, or the file cannot be opened.
     """
-    descriptor = _lock(path, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH, time.monotonic() + patience, patience)
+    descriptor = _lock(path, time.monotonic() + patience, patience)
     try:
         yield
     finally:
@@ -182,11 +181,11 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _lock(path: Path, how: int, deadline: float, patience: float) -> int:
+def _lock(path: Path, deadline: float, patience: float) -> int:
     pause = 0.005
     while True:
         try:
-            if (descriptor := _try_lock(path, how)) is not None:
+            if (descriptor := _try_lock(path)) is not None:
                 return descriptor
         except (OSError, ValueError) as exc:
             raise file_error(path, exc) from exc
@@ -196,10 +195,10 @@ def _lock(path: Path, how: int, deadline: float, patience: float) -> int:
         pause = min(pause * 2, 0.1)
 
 
-def _try_lock(path: Path, how: int) -> int | None:
+def _try_lock(path: Path) -> int | None:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
     try:
-        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if _is_still(path, descriptor):
             return descriptor  # else the folder was cleared between open and lock: lock the new file
     except BlockingIOError:

@@ -181,8 +181,8 @@ class FileKeyStore:
 
     def export_public(self, held: HeldKey) -> bytes:
         """Return the public key of *held* as PEM; keys in the Go client's form have to be opened for it."""
-        kind, public = (held.kind, held.public) if held.public else _public(self.open(held))
-        return keyfile.public_pem(kind, public)
+        key = held if held.public else self.open(held)
+        return keyfile.public_pem(key.kind, key.public)
 
     def change_passphrase(self, held: HeldKey) -> None:
         """Encrypt *held* under another passphrase, in the form that it has.
@@ -332,10 +332,6 @@ def _private(signer: Signer) -> PrivateKey:
 
 def _elsewhere(keyid: str, kind: str) -> KeyKindError:
     return KeyKindError(keyid, kind, "its private half is not here")
-
-
-def _public(signer: Signer) -> tuple[str, bytes]:
-    return signer.kind, signer.public
 
 
 def _id(private: PrivateKey) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import struct
 import threading
@@ -100,6 +101,59 @@ class Rogue:
             pass
         finally:
             connection.close()
+
+
+class Tunnel:
+    """
+    A proxy that connects whoever asks, wherever they want to go, to *port* of this machine.
+
+    Args:
+        port: Where every tunnel leads.
+        tls: Speak TLS to those who ask.
+    """
+
+    def __init__(self, port: int, tls: ssl.SSLContext | None = None) -> None:
+        self._to, self._tls = port, tls
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self.asked: list[bytes] = []
+        self.host = f"127.0.0.1:{self._listener.getsockname()[1]}"
+        self.url = f"{'https' if tls else 'http'}://{self.host}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join(10)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                near, _ = self._listener.accept()
+            except OSError:
+                return
+            with contextlib.suppress(OSError), near:
+                self._serve(self._tls.wrap_socket(near, server_side=True) if self._tls else near)
+
+    def _serve(self, near: socket.socket) -> None:
+        with near, socket.create_connection(("127.0.0.1", self._to)) as far:
+            head = b""
+            while not head.endswith(b"\r\n\r\n"):
+                if not (got := near.recv(1)):
+                    return
+                head += got
+            self.asked.append(head)
+            near.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
+            others = {near: far, far: near}
+            while True:
+                for ready in select.select(list(others), [], [], 10)[0]:
+                    if not (data := ready.recv(65_536)):
+                        return
+                    others[ready].sendall(data)
 
 
 def reply(status: int = 200, body: bytes = b"", **headers: str) -> bytes:

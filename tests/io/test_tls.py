@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.io.rogue import Rogue, reply
+from tests.io.rogue import Rogue, Tunnel, reply
 from tests.peers import Authority, notary_server
 from trustreg.errors import OfflineError, SettingError, TlsError
 from trustreg.io.http import Http, Timeouts
@@ -254,6 +254,100 @@ def test_a_handshake_that_drips_ends_soon_after(tmp_path: Path) -> None:
         http.get(server.url.replace("http", "https"), limit=9)
 
     assert time.monotonic() - started < 2
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
+def test_a_proxy_sees_nothing_of_what_it_carries(tmp_path: Path, *, secure: bool) -> None:
+    """TLS goes through it, to the server; if the proxy speaks TLS itself, it has to prove who it is as well."""
+    ca = trustme.CA()
+    ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    tls = Tls({}, str(tmp_path), {"*": TlsFiles(ca=str(tmp_path / "ca.pem"))})
+    with (
+        Rogue(lambda _: reply(body=b"ok"), context(ca.issue_cert("registry.example"))) as server,
+        Tunnel(server.port, context(ca.issue_cert("127.0.0.1")) if secure else None) as proxy,
+        Http({"https_proxy": proxy.url.replace("://", "://me:hunter2@")}, tls, timeouts=Timeouts(5, 5, 10)) as http,
+    ):
+        got = [http.get("https://registry.example/a", limit=9, headers={"Authorization": "x"}) for _ in range(2)]
+
+    assert [b"ok", b"ok"] == [reply.body for reply in got]
+    assert server.requests[0].headers["authorization"] == "x"
+    assert len(proxy.asked) == server.connections == 1
+    assert b"CONNECT registry.example:443 " in proxy.asked[0]
+    assert b"Basic bWU6aHVudGVyMg==" in proxy.asked[0]
+    assert b"Authorization: x" not in proxy.asked[0]
+    assert "proxy-authorization" not in server.requests[0].headers
+
+
+def test_a_plain_request_to_a_proxy_may_go_by_tls(tmp_path: Path) -> None:
+    """What the proxy then does is plain http, and allowed only where plain http is."""
+    ca = trustme.CA()
+    ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    tls = Tls({}, str(tmp_path), {"*": TlsFiles(ca=str(tmp_path / "ca.pem"))})
+    with (
+        Rogue(lambda _: reply(body=b"via"), context(ca.issue_cert("127.0.0.1"))) as proxy,
+        Http({"http_proxy": proxy.url}, tls, insecure=("lan",)) as http,
+    ):
+        assert http.get("http://lan/a", limit=9).body == b"via"
+
+    assert proxy.requests[0].target == "http://lan/a"
+
+
+def test_a_proxy_that_is_not_trusted_is_the_one_to_blame(tmp_path: Path) -> None:
+    """It is its certificate that is refused, and its CA that is missing."""
+    with (
+        Rogue(lambda _: reply(), context(trustme.CA().issue_cert("127.0.0.1"))) as proxy,
+        Http({"https_proxy": proxy.url}, Tls({}, str(tmp_path), system=())) as http,
+        pytest.raises(TlsError, match=f"connection to {proxy.url}: .* unknown authority") as caught,
+    ):
+        http.get("https://registry.example/", limit=9)
+
+    assert f"{proxy.host}/ca.crt" in str(caught.value.remedy)
+    assert proxy.requests == []
+
+
+def test_a_proxy_that_speaks_no_tls_is_the_one_to_blame(tmp_path: Path) -> None:
+    """The server was not even asked, so its scheme is not in doubt."""
+    with (
+        Rogue(lambda _: reply(400)) as proxy,
+        Http({"https_proxy": proxy.url.replace("http", "https")}, Tls({}, str(tmp_path), system=())) as http,
+        pytest.raises(TlsError, match="does not speak TLS") as caught,
+    ):
+        http.get("https://registry.example/", limit=9)
+
+    assert caught.value.where == proxy.url.replace("http", "https")
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
+def test_a_server_behind_a_proxy_is_blamed_for_its_certificate(tmp_path: Path, *, secure: bool) -> None:
+    """The proxy has done its part."""
+    ca = trustme.CA()
+    ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    tls = Tls({}, str(tmp_path), {"127.0.0.1": TlsFiles(ca=str(tmp_path / "ca.pem"))}, system=())
+    with (
+        Rogue(lambda _: reply(), context(trustme.CA().issue_cert("registry.example"))) as server,
+        Tunnel(server.port, context(ca.issue_cert("127.0.0.1")) if secure else None) as proxy,
+        Http({"https_proxy": proxy.url}, tls) as http,
+        pytest.raises(TlsError, match=r"connection to https://registry\.example: .* unknown authority") as caught,
+    ):
+        http.get("https://registry.example/", limit=9)
+
+    assert "/registry.example/ca.crt" in str(caught.value.remedy)
+
+
+def test_another_name_behind_a_proxy_is_named(tmp_path: Path) -> None:
+    """Nobody looks again there; OpenSSL's words have to do."""
+    ca = trustme.CA()
+    ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    with (
+        Rogue(lambda _: reply(), context(ca.issue_cert("other.example"))) as server,
+        Tunnel(server.port) as proxy,
+        Http({"https_proxy": proxy.url}, Tls({}, str(tmp_path), {"*": TlsFiles(ca=str(tmp_path / "ca.pem"))})) as http,
+        pytest.raises(TlsError, match=r"registry\.example: its certificate is refused \(Hostname mismatch") as caught,
+    ):
+        http.get("https://registry.example/", limit=9)
+
+    assert "a name that the certificate has" in str(caught.value.remedy)
+    assert server.requests == []
 
 
 @pytest.mark.interop

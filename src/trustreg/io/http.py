@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
     from types import UnionType
 
-    from trustreg.io.session import Answer, Session
+    from trustreg.io.session import Session
     from trustreg.io.tls import Tls
 
 
@@ -236,17 +236,10 @@ class Http:
             session = self._borrow(at, proxy, fresh=fresh)
             started, said = time.monotonic(), "no answer"
             try:
-                answer = session.exchange(
-                    method,
-                    f"{at.origin}{at.target}",
-                    headers,
-                    body,
-                    what=str(at),
-                    limit=limit,
-                    error_limit=_ERROR_LIMIT,
-                    deadline=deadline,
+                reply = session.exchange(
+                    method, at, headers, body, limit=limit, error_limit=_ERROR_LIMIT, deadline=deadline
                 )
-                said = f"{answer.status}, {len(answer.body)} bytes"
+                said = f"{reply.status}, {len(reply.body)} bytes"
                 break
             except (RequestException, HTTPError, HTTPException, OSError) as error:
                 session.close()
@@ -261,7 +254,7 @@ class Http:
                 if self.trace:
                     self.trace(f"{method} {at}: {said}, {(time.monotonic() - started) * 1000:.0f} ms")
         self._give_back(at, session)
-        return Reply(at, answer.status, answer.headers, _unpacked(answer, limit, at))
+        return reply._replace(body=_unpacked(reply, limit))
 
     def _deadline(self) -> Deadline:
         return Deadline(time.monotonic() + self._timeouts.total, self._timeouts.connect, self._timeouts.read)
@@ -460,28 +453,30 @@ def _handshake_error(error: ssl.SSLError, at: Url) -> TlsError:
     return TlsError(at.origin, problem, hint)
 
 
-def _unpacked(answer: Answer, limit: int, at: Url) -> bytes:
-    packing = answer.headers.get("content-encoding", "identity").strip().lower()
+def _unpacked(reply: Reply, limit: int) -> bytes:
+    packing = reply.headers.get("content-encoding", "identity").strip().lower()
     if packing in {"identity", ""}:
-        return answer.body
+        return reply.body
     import zlib
 
-    good = 200 <= answer.status < 300
+    good = 200 <= reply.status < 300
     if packing not in {"gzip", "x-gzip"}:
         if not good:
             return b""
-        raise ServerError(str(at), answer.status, f"it is packed as {plain(packing, 20)}, which was not asked for")
+        raise ServerError(
+            str(reply.url), reply.status, f"it is packed as {plain(packing, 20)}, which was not asked for"
+        )
     unpacker = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
     try:
-        body = unpacker.decompress(answer.body, (limit if good else _ERROR_LIMIT) + 1)
+        body = unpacker.decompress(reply.body, (limit if good else _ERROR_LIMIT) + 1)
     except zlib.error as exc:
         if not good:
             return b""
-        raise ServerError(str(at), answer.status, "it is not packed as it says") from exc
+        raise ServerError(str(reply.url), reply.status, "it is not packed as it says") from exc
     if good and len(body) > limit:
-        raise TooLargeError(str(at), limit)
+        raise TooLargeError(str(reply.url), limit)
     if good and not unpacker.eof:
-        raise OfflineError(at.origin, "the answer was cut short")
+        raise OfflineError(reply.url.origin, "the answer was cut short")
     return body
 
 

@@ -24,7 +24,7 @@ from http.client import HTTPException
 from http.cookiejar import DefaultCookiePolicy
 from io import BytesIO
 from threading import Event, Thread
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from requests import Session as _Session
 from requests.adapters import HTTPAdapter
@@ -32,6 +32,7 @@ from urllib3.exceptions import HTTPError
 
 from trustreg._version import __version__
 from trustreg.errors import TooLargeError
+from trustreg.io.http import Reply
 
 if TYPE_CHECKING:
     import ssl
@@ -40,15 +41,8 @@ if TYPE_CHECKING:
     from requests import Response
     from urllib3 import BaseHTTPResponse
 
+    from trustreg.io.address import Url
     from trustreg.io.http import Deadline
-
-
-class Answer(NamedTuple):
-    """What came back: repeated headers joined by commas, the body as it was sent."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
 
 
 class Session(_Session):
@@ -78,23 +72,21 @@ class Session(_Session):
     def exchange(
         self,
         method: str,
-        url: str,
+        at: Url,
         headers: Mapping[str, str],
         body: bytes | None,
         *,
-        what: str,
         limit: int,
         error_limit: int,
         deadline: Deadline,
-    ) -> Answer:
-        """Send one request and read the answer.
+    ) -> Reply:
+        """Send one request and read the answer, whose body is left as it came: it may be packed.
 
         Args:
             method: As on the wire.
-            url: Where to; not followed elsewhere.
+            at: Where to; not followed elsewhere.
             headers: Sent beside those that every request has.
             body: Sent piece by piece, each with the connect timeout for itself.
-            what: What a good answer is, for the message that it is too long.
             limit: Bytes that a good answer may have.
             error_limit: Bytes to read of any other answer; the rest is not waited for.
             deadline: When to give up.
@@ -104,19 +96,28 @@ class Session(_Session):
             Exception: Of ``requests``, ``urllib3`` or Python: there is no answer, or not to the end, or it is not HTTP.
         """
         timeout = (deadline.left(deadline.connect), deadline.left(deadline.read))
-        data = BytesIO(body) if body else body
+        url, data = f"{at.origin}{at.target}", BytesIO(body) if body else body
         with (
             self._cut_at(deadline.until),
             self.request(
                 method, url, headers=headers, data=data, timeout=timeout, allow_redirects=False, stream=True
             ) as response,
         ):
+            content = bytearray()
             if 200 <= response.status_code < 300:
-                content = _read(response.raw, limit, what)
+                if (response.raw.length_remaining or 0) > limit:
+                    raise TooLargeError(str(at), limit)
+                for chunk in _pieces(response.raw, limit + 1):
+                    content += chunk
+                if len(content) > limit:
+                    raise TooLargeError(str(at), limit)
                 deadline.left(0)  # one that ends with the connection looks complete where it was cut
             else:
-                content = _read_some(response.raw, error_limit)
-        return Answer(response.status_code, {name.lower(): value for name, value in response.headers.items()}, content)
+                with suppress(HTTPError, HTTPException, OSError):  # the status counts; take what explains it
+                    for chunk in _pieces(response.raw, error_limit):
+                        content += chunk
+        fields = {name.lower(): value for name, value in response.headers.items()}
+        return Reply(at, response.status_code, fields, bytes(content))
 
     def get_redirect_target(self, resp: Response) -> None:
         """Have it lead nowhere: who asked decides whether to follow."""
@@ -140,7 +141,8 @@ class Session(_Session):
 
 class _Adapter(HTTPAdapter):
     def __init__(self, context: ssl.SSLContext | None, proxy_context: ssl.SSLContext | None) -> None:
-        self._context, self._proxy_context = context, proxy_context
+        self._context = context or proxy_context  # plain http to a proxy that speaks TLS: older urllib3 looks here
+        self._proxy_context = proxy_context
         self._socket: socket.socket | None = None
         super().__init__(pool_connections=1, pool_maxsize=1)
 
@@ -179,23 +181,7 @@ def _own_socket(connection: object) -> object:
     return vars(connection)["sock"]
 
 
-def _read(raw: BaseHTTPResponse, limit: int, what: str) -> bytes:
-    if (raw.length_remaining or 0) > limit:
-        raise TooLargeError(what, limit)
-    content = bytearray()
-    while chunk := raw.read(min(_CHUNK, limit + 1 - len(content)), decode_content=False):
-        content += chunk
-        if len(content) > limit:
-            raise TooLargeError(what, limit)
-    return bytes(content)
-
-
-def _read_some(raw: BaseHTTPResponse, limit: int) -> bytes:
-    content = bytearray()
-    with suppress(HTTPError, HTTPException, OSError):  # the status counts; of the explanation, take what there is
-        while len(content) < limit and (chunk := raw.read(min(_CHUNK, limit - len(content)), decode_content=False)):
-            content += chunk
-    return bytes(content)
-
-
-_CHUNK = 65_536
+def _pieces(raw: BaseHTTPResponse, limit: int) -> Iterator[bytes]:
+    while limit and (piece := raw.read(min(65_536, limit), decode_content=False)):
+        yield piece
+        limit -= len(piece)

@@ -27,9 +27,14 @@ def _on_one_line(sentence: Callable[[Any], str]) -> Callable[[Any], str]:
         text = sentence(error)
         if len(text) > _LONGEST:
             text = text[:_LONGEST] + "…"
-        return text if text.isprintable() else "".join(map(_shown, text))
+        return shown(text)
 
     return printable
+
+
+def shown(text: str) -> str:
+    """Return *text* on one line that a terminal shows and does not obey: what cannot be printed is escaped."""
+    return text if text.isprintable() else "".join(map(_shown, text))
 
 
 def _shown(character: str) -> str:

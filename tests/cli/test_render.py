@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.world import GUN, IMAGE, NOW, World
-from trustreg.cli.render import print_inspection, print_verdict
+from trustreg.cli.commands import cli
+from trustreg.cli.entry import run
+from trustreg.cli.render import (
+    print_contents,
+    print_inspection,
+    print_json,
+    print_verdict,
+    say,
+    say_change,
+    spell_contents,
+)
 from trustreg.names import Reference
+from trustreg.sign.changes import RemoveTarget
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from trustreg.client import Contents
     from trustreg.names import Digest
 
 
@@ -72,3 +88,65 @@ def test_an_inspection_of_a_tag_that_nobody_signed_says_so(
     print_inspection(world.verifier().contents(GUN, NOW), "2.0")
 
     assert capsys.readouterr().out.endswith("\n\n2.0 is not signed by any role\n")
+
+
+ODD = "1.0\r\n\x1b[2Jregistry.example/other@sha256:…  tag 1.0 signed by targets\x7f\x9b\u202e"
+
+
+def odd(world: World) -> Contents:
+    """Give a collection whose publisher, or whoever has a delegated key, named a tag for the terminals of others."""
+    contents = world.verifier().contents(GUN, NOW)
+    entry = replace(contents.entries[0], tag=ODD)
+    role = replace(contents.roles[0], keyids=("\x1b[2J",), prefixes=(ODD,))
+    return replace(contents, entries=(entry,), roles=(*contents.roles, role))
+
+
+@pytest.mark.parametrize(
+    ("show", "lines"),
+    [
+        (lambda world: print_contents(odd(world)), 2),
+        (lambda world: print_inspection(odd(world), ODD), 14),
+        (lambda world: print_inspection(odd(world), "2.0\x1b["), 13),
+        (lambda world: print_verdict(replace(world.verifier().verify(IMAGE, NOW), tag=ODD)), 1),
+        (lambda _: say(say_change(RemoveTarget(role="targets", name=ODD), GUN)), 1),
+        (lambda world: print_json(spell_contents(odd(world))), None),
+    ],
+)
+def test_what_publishers_wrote_is_nothing_that_a_terminal_obeys(
+    world: World, signed: Digest, capsys: pytest.CaptureFixture[str], show: Callable[[World], None], lines: int | None
+) -> None:
+    """
+    A name with a line feed in it would be a line of its own, and begin like one that names another image.
+    """
+    show(world)
+
+    shown = capsys.readouterr().out.splitlines(keepends=True)
+    assert all(line.endswith("\n") and line[:-1].isprintable() for line in shown)
+    assert lines in {None, len(shown)}
+
+
+def test_json_of_an_odd_name_is_the_name(world: World, signed: Digest, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    Escaped, not changed.
+    """
+    print_json(spell_contents(odd(world)))
+
+    assert ODD == json.loads(capsys.readouterr().out)["tags"][0]["tag"]
+
+
+def test_a_bug_says_nothing_that_a_terminal_obeys(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """
+    What Python raises may quote what a server sent.
+    """
+
+    def fail(*_: object, **__: object) -> None:
+        raise ValueError(ODD)
+
+    monkeypatch.setattr(cli, "main", fail)
+
+    assert run([]) == 3
+
+    (line,) = capsys.readouterr().err.splitlines(keepends=True)
+    assert line[:-1].isprintable()

@@ -56,7 +56,9 @@ def _explain(error: BaseException) -> int:
         while at and at.tb_next:
             at = at.tb_next
         where = f" ({at.tb_frame.f_code.co_filename}:{at.tb_lineno})" if at else ""
-        click.echo(f"trustreg: this is a bug in trustreg: {type(error).__name__}: {error}{where}", err=True)
+        from trustreg.cli.render import say
+
+        say(f"trustreg: this is a bug in trustreg: {type(error).__name__}: {error}{where}", err=True)
     return EXIT_UNKNOWN
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from trustreg.client import Trusted, Unknown, Untrusted
+from trustreg.errors import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -20,28 +21,36 @@ if TYPE_CHECKING:
     from trustreg.sign.changes import Change
 
 
+def say(line: str, *, err: bool = False) -> None:
+    """Print one line, whatever publishers and servers wrote into it: nothing that a terminal obeys."""
+    click.echo(shown(line), err=err)
+
+
 def complain(error: TrustregError, lead: str = "trustreg") -> None:
     """Say on stderr what went wrong, and what can be done about it."""
-    click.echo(f"{lead}: {error}", err=True)
+    say(f"{lead}: {error}", err=True)
     if error.remedy:
-        click.echo(f"  remedy: {error.remedy}", err=True)
+        say(f"  remedy: {error.remedy}", err=True)
 
 
 def print_json(document: Any) -> None:
-    """Print *document* as JSON."""
+    """Print *document* as JSON, all of it escaped where a terminal would obey some of it."""
     import orjson
 
     try:
-        click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2))
+        text = orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()
     except TypeError:  # half of a surrogate pair, which the facts of an error may quote
+        text = ""
+    if not text.replace("\n", "").isprintable() or not text:
         import json
 
-        click.echo(json.dumps(document, indent=2))
+        text = json.dumps(document, indent=2)
+    click.echo(text)
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print aligned columns under *head*."""
-    lines = [list(head), *map(list, rows)]
+    lines = [list(head), *([shown(cell) for cell in row] for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     form = "  ".join(f"{{:<{width}}}" for width in widths)
     click.echo("\n".join(form.format(*line).rstrip() for line in lines))
@@ -55,13 +64,13 @@ def progress(what: str) -> Iterator[None]:
         return
     from threading import Timer
 
-    shown: list[Any] = []
+    statuses: list[Any] = []
 
     def show() -> None:
         from rich.console import Console
 
         status = Console(stderr=True).status(what)
-        shown.append(status)
+        statuses.append(status)
         status.start()
 
     timer = Timer(1.0, show)
@@ -71,7 +80,7 @@ def progress(what: str) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
-        for status in shown:
+        for status in statuses:
             status.stop()
 
 
@@ -86,7 +95,7 @@ def print_verdict(verdict: Verdict) -> None:
         keys = ", ".join(keyid[:12] for keyid in verdict.keyids)
         said = f"tag {verdict.tag} signed by {verdict.role} (key {keys}), good until {moment(verdict.expires)}"
         unasked = "" if verdict.compared or "@" in verdict.image else ", registry not asked"
-        click.echo(f"{verdict.pinned}  {said}{unasked}")
+        say(f"{verdict.pinned}  {said}{unasked}")
 
 
 def caution(verdict: Trusted | Contents) -> None:
@@ -94,14 +103,14 @@ def caution(verdict: Trusted | Contents) -> None:
     if verdict.first_use:
         keys = verdict.root_keyids if isinstance(verdict, Trusted) else _root_of(verdict)
         pins = " ".join(f"--pin {keyid}" for keyid in keys)
-        click.echo(
+        say(
             f"trustreg: {verdict.gun} was not known before: its root was trusted on first use. "
             f"Compare it with what its publishers say, and pin it: {pins}",
             err=True,
         )
     if verdict.stale_since:
         since = moment(verdict.stale_since)
-        click.echo(f"trustreg: the trust server of {verdict.gun} cannot be reached; this is as of {since}", err=True)
+        say(f"trustreg: the trust server of {verdict.gun} cannot be reached; this is as of {since}", err=True)
 
 
 def spell_verdict(verdict: Verdict) -> dict[str, Any]:
@@ -147,11 +156,11 @@ def print_contents(contents: Contents) -> None:
 def print_inspection(contents: Contents, tag: str | None) -> None:
     """Print who may sign what in a collection, and who signed *tag*."""
     caution(contents)
-    click.echo(f"collection  {contents.gun}")
-    click.echo(f"server      {contents.server}")
+    say(f"collection  {contents.gun}")
+    say(f"server      {contents.server}")
     for keyid in _root_of(contents):
-        click.echo(f"root key    {keyid}")
-    click.echo(f"good until  {moment(contents.expires)}")
+        say(f"root key    {keyid}")
+    say(f"good until  {moment(contents.expires)}")
     click.echo()
     table(("ROLE", "VERSION", "EXPIRES", "NEEDS", "KEYS (* signed)"), map(_role_row, contents.roles))
     signed = [entry for entry in contents.entries if entry.tag == tag]
@@ -162,7 +171,8 @@ def print_inspection(contents: Contents, tag: str | None) -> None:
             ((e.tag, str(e.digest), str(e.length), e.role, "yes" if e.counts else "no") for e in signed),
         )
     elif tag:
-        click.echo(f"\n{tag} is not signed by any role")
+        click.echo()
+        say(f"{tag} is not signed by any role")
     for role, error in contents.failed.items():
         complain(error, f"trustreg: {role} is left out")
 
@@ -184,10 +194,10 @@ def spell_contents(contents: Contents, tag: str | None = None) -> dict[str, Any]
 def print_published(published: Published) -> None:
     """Say what was published."""
     if not published.versions:
-        click.echo(f"{published.gun}: nothing to publish")
+        say(f"{published.gun}: nothing to publish")
         return
     versions = ", ".join(f"{role} v{version}" for role, version in sorted(published.versions.items()))
-    click.echo(f"{published.gun}: published {versions}")
+    say(f"{published.gun}: published {versions}")
 
 
 def spell_published(published: Published) -> dict[str, Any]:

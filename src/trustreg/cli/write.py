@@ -9,6 +9,7 @@ from trustreg.cli.render import (
     print_json,
     print_published,
     progress,
+    say,
     say_change,
     spell_change,
     spell_published,
@@ -149,7 +150,7 @@ def _finish(
         if as_ == "json":
             print_json({"staged": [{"gun": str(gun), **spell_change(change)} for gun, change in changes]})
         for gun, change in changes if as_ == "text" else ():
-            click.echo(f"staged: {say_change(change, gun)}")
+            say(f"staged: {say_change(change, gun)}")
         return
     done = []
     try:
@@ -161,5 +162,5 @@ def _finish(
             print_json({"published": [spell_published(each) for each in done]})
         for each in done if as_ == "text" else ():
             for change in each.changes:
-                click.echo(say_change(change, each.gun))
+                say(say_change(change, each.gun))
             print_published(each)

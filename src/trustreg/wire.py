@@ -180,7 +180,14 @@ class Wiring:
 
         settings = self._config.site(gun)
         return client.Site(
-            server=NotaryServer(self._way(settings), self._credentials, settings.server, gun, write=write),
+            server=NotaryServer(
+                self._way(settings),
+                self._credentials,
+                settings.server,
+                gun,
+                write=write,
+                named=settings.named_server,
+            ),
             cache=FileCache(self._trust_dir, gun),
             pins=settings.pins,
             roles=settings.roles,

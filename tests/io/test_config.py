@@ -71,6 +71,7 @@ def test_nothing_is_set() -> None:
 
     assert site._asdict() == {
         "server": "https://registry.example",
+        "named_server": False,
         "insecure_server": False,
         "registry": "registry.example",
         "repository": "team/app",
@@ -215,6 +216,7 @@ def test_dockers_variable_means_what_it_means_to_docker() -> None:
     docker = {"DOCKER_CONTENT_TRUST_SERVER": "https://docker.example/"}
 
     assert load({}, docker).site(APP).server == "https://docker.example"
+    assert load({}, docker).site(APP).named_server
     assert source(load({}, docker), "server") == "DOCKER_CONTENT_TRUST_SERVER"
     assert load({}, {**docker, "TRUSTREG_SERVER": "https://ours.example"}).site(APP).server == "https://ours.example"
     for server in ("http://localhost:4443", "localhost:4443", "nonsense"):

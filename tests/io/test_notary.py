@@ -45,9 +45,10 @@ def make(
     env: dict[str, str] | None = None,
     write: bool = False,
     trace: Callable[[str], None] | None = None,
+    named: bool = True,
 ) -> NotaryServer:
     http = Http({}, Tls({}, str(home), system=()), timeouts=Timeouts(5, 5, 10), trace=trace)
-    return NotaryServer(Auth(http), DockerCredentials(env or {}, str(home)), url, Gun(gun), write=write)
+    return NotaryServer(Auth(http), DockerCredentials(env or {}, str(home)), url, Gun(gun), write=write, named=named)
 
 
 def refused(code: str, message: str = "why", detail: object = None) -> bytes:
@@ -313,6 +314,22 @@ def test_logins_are_tried_in_order_and_kept_from_strangers(
             assert asked[-1] == f"{user.format(host=server.host.replace(':', '+'))}:pw"
 
     assert asked[0] == ""
+
+
+def test_whoever_names_an_image_does_not_get_notary_auth(tmp_path: Path) -> None:
+    """Where nobody set a server it is the image's host, and that may be anybody's."""
+    asked: list[str] = []
+
+    def answer(request: Request) -> bytes:
+        asked.append(request.headers.get("authorization", ""))
+        return reply(401, www_authenticate="Basic realm=x")
+
+    with Rogue(answer) as server, pytest.raises(UnauthorizedError, match="there is none here") as caught:
+        env = {"NOTARY_AUTH": base64.b64encode(b"notary:hunter2").decode()}
+        make(server.url, tmp_path, env=env, named=False).fetch(ROOT)
+
+    assert set(asked) == {""}
+    assert f"name the server: --server {server.url}" in str(caught.value.remedy)
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ N = TypeVar("N", Gun, Reference)
 class Site(NamedTuple):
     """Where the trust data and the images of one collection are, and what it takes to believe them.
 
+    ``named_server`` says whether somebody set the server; if not, it follows from the name of the collection.
     ``registry`` is the ``host[:port]`` to ask for images and ``repository`` their name there: the collection's own, or
     those of its mirror. An insecure one may be asked over plain http; a certificate is checked wherever there is one.
     ``ca``, ``client_cert`` and ``client_key`` are PEM files. ``realms`` are hosts besides the two that may get their
@@ -38,6 +39,7 @@ class Site(NamedTuple):
     """
 
     server: str
+    named_server: bool
     insecure_server: bool
     registry: str
     repository: str
@@ -89,6 +91,7 @@ class Config(NamedTuple):
         registry, _, repository = self._images(gun).value.partition("/")
         return Site(
             server=server.value,
+            named_server=server.source != _UNSAID,
             insecure_server=insecure,
             registry=registry,
             repository=repository,
@@ -135,7 +138,7 @@ class Config(NamedTuple):
 
     def _find(self, name: str, gun: Gun | None = None) -> Setting:
         layer = self._saying(name, gun)
-        return layer.settings[name] if layer else Setting(name, self._default(name, gun), "default")
+        return layer.settings[name] if layer else Setting(name, self._default(name, gun), _UNSAID)
 
     def _saying(self, name: str, gun: Gun | None) -> Layer | None:
         return next((layer for layer in self.layers if name in layer.settings and layer.speaks_of(gun)), None)
@@ -144,7 +147,7 @@ class Config(NamedTuple):
         """Return where the images of *gun* are: what ``mirror`` comes to."""
         layer = self._saying("mirror", gun)
         if layer is None:
-            return Setting("mirror", str(gun), "default")
+            return Setting("mirror", str(gun), _UNSAID)
         mirror = layer.settings["mirror"]
         return mirror._replace(value=f"{mirror.value}{str(gun)[len(str(layer.match)) :]}")
 
@@ -246,6 +249,7 @@ def _is_loopback(url: str | None) -> bool:
 
 
 MACHINE: Final = "/etc/trustreg/config.toml"  # holds for everybody on this machine
+_UNSAID: Final = "default"  # the source of what nobody set
 _DEFAULTS: Mapping[str, Any] = {
     "ca": None,
     "client": {},

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 class NotaryServer:
     """The collection *gun* at the trust server *base*; a :class:`trustreg.ports.TrustServer`.
 
-    Logins are taken from ``NOTARY_AUTH``, then from those that Docker keeps for the server's host, then from those for
+    Logins are taken from ``NOTARY_AUTH`` if the server was named, then from those that Docker keeps for the server's host, then from those for
     the registry that the collection is named after, as Docker does.
 
     Args:
@@ -40,9 +40,20 @@ class NotaryServer:
         base: Its URL; a path in front of ``/v2/`` is fine.
         gun: The collection.
         write: Ask for the right to publish from the first request on, so that one token does for all of them.
+        named: Somebody set *base*. If not it follows from *gun*, and whoever names an image chooses who is asked:
+            ``NOTARY_AUTH``, which does not say whom it is for, is then for nobody.
     """
 
-    def __init__(self, auth: Auth, credentials: DockerCredentials, base: str, gun: Gun, *, write: bool = False) -> None:
+    def __init__(
+        self,
+        auth: Auth,
+        credentials: DockerCredentials,
+        base: str,
+        gun: Gun,
+        *,
+        write: bool = False,
+        named: bool = True,
+    ) -> None:
         try:
             url = Url.parse(base)
         except ValueError as exc:
@@ -52,6 +63,7 @@ class NotaryServer:
         self._auth, self._credentials, self._gun = auth, credentials, gun
         self._base = url._replace(path=url.path.rstrip("/"))
         self._actions = "push,pull" if write else "pull"
+        self._named = named
 
     @property
     def where(self) -> str:
@@ -113,13 +125,15 @@ class NotaryServer:
         return self._base._replace(path=f"{self._base.path}/v2/{quote(f'{self._gun}/_trust/tuf/{path}', safe='/:')}")
 
     def _access(self, actions: str) -> Access:
-        login = f"log in: docker login {self._base.authority}, or set NOTARY_AUTH"
+        more = "" if self._named else f" and name the server: --server {self._base}"
+        login = f"log in: docker login {self._base.authority}, or set NOTARY_AUTH{more}"
         return Access(f"repository:{self._gun}:{actions}", self._logins, login)
 
     def _logins(self) -> Iterator[Credential]:
         keyring, server = self._credentials, self._base.authority
         registry, _, path = str(self._gun).partition("/")
-        for found in (keyring.trust_server(server), keyring.find(server, str(self._gun)), keyring.find(registry, path)):
+        own = keyring.trust_server(server) if self._named else None
+        for found in (own, keyring.find(server, str(self._gun)), keyring.find(registry, path)):
             if found:
                 yield found
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 
+import trustreg
 from scripts.images import image
 from scripts.mini_registry import MiniRegistry
 from scripts.push_image import push
@@ -149,6 +151,37 @@ def desks(
         return Desk(trust_server, mini_registry, tmp_path / "trust", path, capfd)
 
     return make
+
+
+@pytest.fixture(scope="module")
+def made(
+    trust_server: Peer, mini_registry: MiniRegistry, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, Path]:
+    """The repository and trust directory of a collection with the tag 1.0, for the tests of one module."""
+    path, trust_dir = f"team/app-{os.urandom(6).hex()}", tmp_path_factory.mktemp("made") / "trust"
+    for tag in ("1.0", "2.0"):
+        push(image(tag), mini_registry.url, path, tag)
+    gun = f"{mini_registry.host}/{path}"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keyfile, "_SCRYPT", (1 << 10, 8, 1))
+        publisher = trustreg.Publisher(
+            server=trust_server.url, trust_dir=trust_dir, env={"TRUSTREG_PASSPHRASE": PASSPHRASE, "HOME": "/nonexistent"}
+        )
+        publisher.init(gun)
+        publisher.sign(f"{gun}:1.0")
+    return path, trust_dir
+
+
+@pytest.fixture
+def begun(made: tuple[str, Path], desks: Callable[[str], Desk]) -> Desk:
+    """
+    A desk with 1.0 signed and 2.0 only pushed, for tests that leave the server as it is.
+
+    The trust directory is a copy of the test's own.
+    """
+    desk = desks(made[0])
+    shutil.copytree(made[1], desk.trust_dir)
+    return desk
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ def test_the_script_is_one_that_the_shell_reads(capsys: pytest.CaptureFixture[st
         ("trustreg key ge", ["generate"]),
         ("trustreg verify --no-f", ["--no-first-use"]),
         ("trustreg list --format ", ["text", "json"]),
-        ("trustreg nonsense ", []),
+        ("trustreg verify ", []),
     ],
 )
 def test_what_is_offered(typed: str, offered: list[str]) -> None:
@@ -51,7 +51,8 @@ def test_what_is_offered(typed: str, offered: list[str]) -> None:
 
     result = run([sys.executable, "-m", "trustreg"], env=env)
 
-    assert [line.partition(",")[2] for line in result.stdout.splitlines()] == offered
+    found = [line.partition(",")[2] for line in result.stdout.splitlines()]
+    assert [text for text in found if text] == offered
     assert result.stderr == ""
 
 

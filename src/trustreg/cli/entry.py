@@ -37,8 +37,8 @@ def _explain(error: BaseException) -> int:
 
     from trustreg.errors import TrustregError
 
-    if isinstance(error, SystemExit):  # how click ends when a shell asked for completions
-        return error.code if isinstance(error.code, int) else EXIT_UNKNOWN
+    if isinstance(error, SystemExit):  # click's way out: 0 for completions, 1 where the reader of a pipe has gone
+        return EXIT_UNKNOWN if error.code else 0
     if isinstance(error, click.exceptions.Exit):
         return error.exit_code
     if isinstance(error, TrustregError):

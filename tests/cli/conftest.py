@@ -154,9 +154,7 @@ def desks(
 
 
 @pytest.fixture(scope="module")
-def made(
-    trust_server: Peer, mini_registry: MiniRegistry, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[str, Path]:
+def made(trust_server: Peer, mini_registry: MiniRegistry, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     """The repository and trust directory of a collection with the tag 1.0, for the tests of one module."""
     path, trust_dir = f"team/app-{os.urandom(6).hex()}", tmp_path_factory.mktemp("made") / "trust"
     for tag in ("1.0", "2.0"):
@@ -164,9 +162,8 @@ def made(
     gun = f"{mini_registry.host}/{path}"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(keyfile, "_SCRYPT", (1 << 10, 8, 1))
-        publisher = trustreg.Publisher(
-            server=trust_server.url, trust_dir=trust_dir, env={"TRUSTREG_PASSPHRASE": PASSPHRASE, "HOME": "/nonexistent"}
-        )
+        env = {"TRUSTREG_PASSPHRASE": PASSPHRASE, "HOME": str(trust_dir.parent)}
+        publisher = trustreg.Publisher(server=trust_server.url, trust_dir=trust_dir, env=env)
         publisher.init(gun)
         publisher.sign(f"{gun}:1.0")
     return path, trust_dir

@@ -54,11 +54,13 @@ def test_inspect(begun: Desk) -> None:
 
     assert said.lines[0] == f"collection  {begun.gun}"
     assert said.lines[1] == f"server      {begun.server.url}"
-    table = [line.split() for line in said.lines if line]
-    assert [row[0] for row in table[4:8]] == ["root", "targets", "snapshot", "timestamp"]
-    assert [row[1] for row in table[4:6]] == ["1", "2"]
-    assert all(row[4:6] == ["of", "1"] and row[-1].endswith("*") for row in table[4:8])
-    assert table[-1] == ["1.0", ONE.digest, str(ONE.size), "targets", "yes"]
+    rows = [line.split() for line in said.lines if line]
+    head = next(number for number, row in enumerate(rows) if row[0] == "ROLE")
+    roles = rows[head + 1 : head + 5]
+    assert [row[:2] for row in roles[:2]] == [["root", "1"], ["targets", "2"]]
+    assert [row[0] for row in roles[2:]] == ["snapshot", "timestamp"]
+    assert all(row[3:6] == ["1", "of", "1"] and row[-1].endswith("*") for row in roles)
+    assert rows[-1] == ["1.0", ONE.digest, str(ONE.size), "targets", "yes"]
     unsigned = begun.do("inspect", f"{begun.gun}:2.0")
     assert unsigned.lines[-1].startswith("timestamp")
 

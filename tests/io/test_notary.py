@@ -324,9 +324,11 @@ def test_whoever_names_an_image_does_not_get_notary_auth(tmp_path: Path) -> None
         asked.append(request.headers.get("authorization", ""))
         return reply(401, www_authenticate="Basic realm=x")
 
-    with Rogue(answer) as server, pytest.raises(UnauthorizedError, match="there is none here") as caught:
-        env = {"NOTARY_AUTH": base64.b64encode(b"notary:hunter2").decode()}
-        make(server.url, tmp_path, env=env, named=False).fetch(ROOT)
+    env = {"NOTARY_AUTH": base64.b64encode(b"notary:hunter2").decode()}
+    with Rogue(answer) as server:
+        notary = make(server.url, tmp_path, env=env, named=False)
+        with pytest.raises(UnauthorizedError, match="there is none here") as caught:
+            notary.fetch(ROOT)
 
     assert set(asked) == {""}
     assert f"name the server: --server {server.url}" in str(caught.value.remedy)

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 class NotaryServer:
     """The collection *gun* at the trust server *base*; a :class:`trustreg.ports.TrustServer`.
 
-    Logins are taken from ``NOTARY_AUTH`` if the server was named, then from those that Docker keeps for the server's host, then from those for
-    the registry that the collection is named after, as Docker does.
+    Logins are taken from ``NOTARY_AUTH`` if the server was named, then from those that Docker keeps for the server's
+    host, then from those for the registry that the collection is named after, as Docker does.
 
     Args:
         auth: Carries the requests.

@@ -61,6 +61,21 @@ def test_a_number_is_judged_in_members_that_nobody_knows(value: Any) -> None:
     assert found.path.startswith("signed.more")
 
 
+@pytest.mark.parametrize("depth", [200, 300, 600, 900, 1100, 100_000])
+@pytest.mark.parametrize("place", ["", "signed", "signatures"])
+def test_depth_is_a_fault_of_format(depth: int, place: str) -> None:
+    """
+    However deep, and wherever: nobody has to catch what Python says of it.
+    """
+    deep = "[" * depth + "]" * depth
+    members = {"": "", "signed": '"_type":"Targets"', "signatures": ""} | {place: f'"x":{deep}'}
+    first, signed, signature = members[""] or '"y":0', members["signed"], members["signatures"]
+    raw = f'{{{first},"signed":{{{signed}}},"signatures":[{{{signature}}}]}}'
+
+    with pytest.raises(FormatError):
+        Notary1().decode("targets", raw.encode())
+
+
 def test_a_path_begins_with_the_member() -> None:
     """
     No dot before it.

@@ -115,7 +115,10 @@ class Members:
     def plain(self, name: str) -> Any:
         """Return member *name*, whatever it holds, or ``None``; its numbers are ones that all readers read alike."""
         value = self.value.get(name)
-        way = canonical.unplain(value)
+        try:
+            way = canonical.unplain(value)
+        except RecursionError:
+            self.fail(name, "it is nested too deeply")
         if way is not None:
             self.fail(".".join((name, *way)), f"this {canonical.NOT_PLAIN}")
         return value

@@ -65,6 +65,26 @@ def test_a_floor_that_names_no_keys_holds() -> None:
         world.drive(workflow(older).refresh())
 
 
+def test_a_higher_threshold_does_not_lower_a_floor() -> None:
+    """
+    The keys that signed it are all there still; that two are due now does not make one of both an earlier word.
+    """
+    older = Collection.usual()
+    older.keys["targets"] = [raw("targets"), raw("second")]  # both signed this one
+    newer = older.next("targets")
+    newer.parts["targets"].signers = [raw("targets")]  # and one sufficed for that
+    memory = remembered(newer.publish().memory())
+    raised = older.next().next("root")
+    raised.history.append(older.file("root"))
+    raised.thresholds["targets"] = 2
+    world = World(raised.publish().repository(), kept=newer.publish().kept(), memory=memory)
+
+    with pytest.raises(RollbackError) as caught:
+        world.drive(workflow(older).refresh())
+
+    assert caught.value.facts() == {"role": "targets", "floor": 2, "offered": 1}
+
+
 def test_a_repository_without_a_timestamp_is_not_one_without_trust_data() -> None:
     """
     There is a root: then the timestamp is missing, and has been taken away or not been made yet.

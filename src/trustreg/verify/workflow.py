@@ -428,13 +428,14 @@ def _may_still_sign(floor: Floor, role: Role, keys: Mapping[str, Key]) -> bool:
 
     If not, their role was given to others, and begins anew: the way out of a version that a stolen key drove up
     (TUF 1.0.34 section 5.3.11). A rotation that keeps a threshold of the old keys does not lower the floor, nor does
-    one by which nobody can tell whose word the floor was.
+    one that keeps all of them and asks for more, or by which nobody can tell whose word the floor was.
     """
     if not floor.keys:
         return True
     publics = (load(keys[keyid]) for keyid in role.keyids if keyid in keys)
     today = {fingerprint(public) for public in publics if public is not None}
-    return len(today & set(floor.keys)) >= role.threshold
+    before = set(floor.keys)
+    return len(today & before) >= min(role.threshold, len(before))
 
 
 def _sha256(raw: bytes) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.world import DIALECT, GUN, IMAGE, NOW, MemoryCache, World, make
-from trustreg.client import Trusted, Unknown, Untrusted
+from tests.world import DIALECT, GUN, IMAGE, NOW, MemoryCache, MemoryRegistry, World, make
+from trustreg.client import Site, Trusted, Unknown, Untrusted, Verifier
 from trustreg.errors import (
     AbsentError,
     DigestUnsignedError,
@@ -21,8 +22,39 @@ from trustreg.errors import (
     PinError,
     UnsignedError,
 )
-from trustreg.names import Digest, Reference
+from trustreg.names import Digest, Gun, Reference
 from trustreg.verify.pinning import Pins
+from vectors.make.collection import Collection, Delegated, target
+from vectors.make.material import raw
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from trustreg.verify.requests import Want
+
+
+class Fixed:
+    """A trust server that serves these files, and takes none."""
+
+    where = "https://notary.example"
+
+    def __init__(self, files: Mapping[str, bytes]) -> None:
+        self._files = files
+
+    def fetch(self, want: Want) -> bytes | None:
+        return self._files.get(want.path)
+
+    def publish(self, files: Mapping[str, bytes]) -> None:
+        raise NotImplementedError
+
+    def server_key(self, role: str) -> bytes:
+        raise NotImplementedError
+
+    def rotate_server_key(self, role: str) -> bytes:
+        raise NotImplementedError
+
+    def delete(self) -> None:
+        raise NotImplementedError
 
 
 @pytest.fixture
@@ -247,6 +279,34 @@ def test_within_max_age_nothing_is_asked_but_expiry_counts(world: World) -> None
     world.now = NOW + timedelta(days=14)
     verifier.verify(IMAGE, world.now)
     assert "timestamp.json" in world.server.asked
+
+
+@pytest.mark.parametrize("look", ["verify", "contents"])
+def test_a_role_read_late_is_judged_by_the_time_of_the_question(look: str) -> None:
+    """What has expired since the refresh that is used again has expired, though this role is read only now."""
+    begun = datetime(2026, 5, 1, 12, tzinfo=UTC)
+    collection = Collection.usual(Delegated("targets/releases", [raw("releases")]))
+    collection.parts["targets/releases"].expires = "2026-05-02T00:00:00Z"
+    collection.parts["targets/releases"].targets["v2"] = target("v2")
+    server = Fixed(collection.publish().repository())
+    verifier = Verifier(
+        DIALECT,
+        lambda _: Site(server=server, cache=MemoryCache(), roles=("targets", "targets/releases")),
+        MemoryRegistry(),
+        timedelta(days=3),
+    )
+    image = Reference.parse(f"{collection.gun}:v1")
+    assert isinstance(verifier.judge(image, begun, compare=False), Trusted)  # targets lists it: nothing else is read
+    later = begun + timedelta(days=1)
+
+    if look == "verify":
+        verdict = verifier.judge(Reference.parse(f"{collection.gun}:v2"), later, compare=False)
+        assert isinstance(verdict, Untrusted)
+        error: object = verdict.error
+    else:
+        error = verifier.contents(Gun(collection.gun), later).failed["targets/releases"]
+
+    assert isinstance(error, ExpiredError)
 
 
 def test_sha512_targets_are_compared_with_nothing_the_registry_has(world: World) -> None:

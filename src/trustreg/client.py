@@ -3,7 +3,7 @@
 Everything outside comes through ``ports``.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from threading import Lock
 from typing import Protocol, TypeAlias, TypeVar
@@ -170,8 +170,7 @@ class Verifier:
             UnavailableError: An answer could not be had.
         """
         with self._one(image.gun):
-            opened = self._refreshed(image.gun, now)
-            found = self._by_tag(opened, image) if image.tag else self._by_digest(opened, image)
+            opened, found = self._read(image.gun, now, lambda opened: self._find(opened, image))
             expires = opened.workflow.expires(found.chain)
         digest, length = _content(found)
         if image.digest and image.digest != digest:
@@ -216,9 +215,8 @@ class Verifier:
             UnavailableError: An answer could not be had.
         """
         with self._one(gun):
-            opened = self._refreshed(gun, now)
+            opened, failed = self._read(gun, now, lambda opened: opened.drive(opened.workflow.delegated()))
             workflow = opened.workflow
-            failed = opened.drive(workflow.delegated())
             return Contents(
                 gun=gun,
                 server=opened.site.server.where,
@@ -235,6 +233,17 @@ class Verifier:
     def _one(self, gun: Gun) -> Lock:
         with self._guard:
             return self._locks.setdefault(gun, Lock())
+
+    def _read(self, gun: Gun, now: datetime, look: "Callable[[_Opened], T]") -> "tuple[_Opened, T]":
+        """Return *gun* opened, and what *look* makes of it at *now*, not at the time of an earlier refresh."""
+        while True:
+            opened = self._refreshed(gun, now)
+            found = look(opened)
+            if opened.at == now or opened.serves(now, self._max_age):  # it may have loaded what has expired since
+                return opened, found
+
+    def _find(self, opened: "_Opened", image: Reference) -> Found:
+        return self._by_tag(opened, image) if image.tag else self._by_digest(opened, image)
 
     def _refreshed(self, gun: Gun, now: datetime) -> "_Opened":
         opened = self._open.get(gun)

@@ -500,3 +500,16 @@ def keep_if_due(cache: FileCache, version: int, known: Memory) -> None:
 def contents(folder: Path) -> dict[str, bytes]:
     """Give every file below *folder*."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    """
+    Whatever is in its place: it is a FileError as for any other file of ours, and nothing is remembered.
+    """
+    (tmp_path / "tuf").symlink_to("nowhere")
+    cache = FileCache(tmp_path, GUN)
+
+    with pytest.raises(FileError, match=f"{GUN}/metadata: "):
+        cache.keep(keep(1))
+
+    assert cache.memory() == Memory()

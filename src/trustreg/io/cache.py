@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from trustreg.errors import FileError
-from trustreg.io.files import locked, private_dir, read_if_present, remove_file, write_all
+from trustreg.io.files import file_error, locked, private_dir, read_if_present, remove_file, write_all
 from trustreg.io.trustdir import claim_store
 from trustreg.names import Gun, is_role
 from trustreg.verify.requests import Floor, Keep, Memory
@@ -65,7 +65,7 @@ class FileCache:
                 if floor == floors.get(role, held.get(role)) and self.recall(role) != keep.files[role]
             }
             for path in files:
-                path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                _make_folder(path.parent)
             seen = [moment for moment in (keep.memory.refreshed, there.refreshed) if moment]
             memory = Memory({**held, **floors}, max(seen, default=None))
             files[self._memory] = _spell(str(self._gun), memory)
@@ -84,6 +84,13 @@ class FileCache:
         if not is_role(role):
             raise ValueError(role)
         return self._files / f"{role}.json"
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as exc:
+        raise file_error(folder, exc) from exc
 
 
 def _replaces(new: Floor, held: Floor | None, known: Floor | None) -> bool:

@@ -1,0 +1,131 @@
+"""The reference says what the code says."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from dataclasses import fields, is_dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+import trustreg
+from tests.docs import cli_reference
+from tests.docs.pages import ROOT
+from tests.test_errors import CONCRETE
+from trustreg.cli.entry import exit_code
+
+if TYPE_CHECKING:
+    from trustreg.errors import TrustregError
+
+REFERENCE = ROOT / "docs" / "reference"
+LIBRARY = (REFERENCE / "library.md").read_text()
+ERRORS = dict(
+    re.findall(r"^### `(\S+)`\n(.*?)(?=^##|\Z)", (REFERENCE / "errors.md").read_text(), re.MULTILINE | re.DOTALL)
+)
+FAMILY = {1: "Untrusted", 2: "Input", 3: "Unavailable"}
+CODES = {kind.code: kind for kind in reversed(CONCRETE) if "code" in vars(kind)}
+
+
+def test_the_page_of_commands_is_what_the_commands_say() -> None:
+    """
+    ``python -m tests.docs.cli_reference`` writes it anew.
+    """
+    assert cli_reference.reference() == cli_reference.PAGE.read_text()
+
+
+def test_every_command_has_an_example() -> None:
+    """
+    In its help.
+    """
+    without = [name for name, command in cli_reference.commands() if "Example" not in (command.help or "")]
+
+    assert ["trustreg key", "trustreg config"] == without
+
+
+def test_every_error_is_explained() -> None:
+    """
+    By its code, and no other.
+    """
+    assert sorted(CODES) == sorted(ERRORS)
+
+
+@pytest.mark.parametrize("kind", CODES.values(), ids=CODES)
+def test_an_error_has_the_facts_of_the_page(kind: type[TrustregError]) -> None:
+    """
+    In their order.
+    """
+    facts = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+
+    assert f"\nFacts: {', '.join(f'`{name}`' for name in facts)}.\n" in ERRORS[kind.code]
+
+
+def test_an_error_stands_below_its_family() -> None:
+    """
+    And the exit code is that of the family; a fault of the server's is no client's.
+    """
+    page = (REFERENCE / "errors.md").read_text()
+    families = {
+        code: head
+        for head, text in re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)
+        for code in re.findall(r"^### `(\S+)`$", text, re.MULTILINE)
+    }
+    server = {code for code, family in families.items() if family == "On the server"}
+
+    assert {"upload-refused", "upload-incomplete", "version-taken"} == server
+    assert {code: FAMILY[exit_code(kind.__new__(kind))] for code, kind in CODES.items() if code not in server} == {
+        code: family for code, family in families.items() if code not in server
+    }
+
+
+def test_every_public_name_is_on_the_page() -> None:
+    """
+    Of the library.
+    """
+    assert [] == [name for name in trustreg.__all__ if not re.search(rf"\b{name}\b", LIBRARY)]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name for name in trustreg.__all__ if is_dataclass(getattr(trustreg, name)) and f"**`{name}`**: " in LIBRARY],
+)
+def test_a_result_has_the_fields_of_the_page(name: str) -> None:
+    """
+    All of them, in their order.
+    """
+    said = re.search(rf"\*\*`{name}`\*\*(?: and \*\*`\w+`\*\*)?: (.*?)\n\n", LIBRARY, re.DOTALL)
+    assert said
+
+    shown = [word for word in re.findall(r"`(\w+)`", said[1]) if word not in {"None", *trustreg.__all__}]
+
+    assert [field.name for field in fields(getattr(trustreg, name))] == shown
+
+
+def test_the_arguments_of_the_verifier_are_those_of_the_page() -> None:
+    """
+    In their order, with their defaults.
+    """
+    block = LIBRARY.split("trustreg.Verifier(\n")[1].split(")\n```")[0]
+    parameters = list(inspect.signature(trustreg.Verifier).parameters)
+
+    assert parameters == re.findall(r"^ {4}(\w+)=", block, re.MULTILINE)
+
+
+def test_the_arguments_of_the_publisher_are_on_the_page() -> None:
+    """
+    Those of the verifier's that it has, and its own.
+    """
+    text = LIBRARY.split("## Publisher")[1].split("## Results")[0]
+
+    assert [] == [name for name in inspect.signature(trustreg.Publisher).parameters if name not in text]
+    assert [] == [
+        name for name in inspect.signature(trustreg.Publisher.init).parameters if name not in f"self {text} gun"
+    ]
+
+
+@pytest.mark.parametrize("kind", [trustreg.Verifier, trustreg.Publisher])
+def test_every_method_is_on_the_page(kind: type) -> None:
+    """
+    By its name.
+    """
+    assert [] == [name for name in vars(kind) if not name.startswith("_") and f"{name}(" not in LIBRARY]

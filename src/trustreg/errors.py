@@ -259,7 +259,7 @@ class AbsentError(UntrustedError):
     path: str
 
     def __str__(self) -> str:
-        return f"{self.role} is listed by trusted metadata, but the repository has no {self.path}"
+        return f"the repository has no {self.path}, and a {self.role} it has to have"
 
 
 # --- untrusted: what is signed -------------------------------------------------------------------

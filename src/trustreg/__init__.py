@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from trustreg.errors import InputError, TrustregError, UnavailableError, UntrustedError
     from trustreg.names import Digest, Gun, Reference
     from trustreg.publisher import Published
+    from trustreg.sign.changes import AddTarget, RemoveTarget, Witness
     from trustreg.wire import Publisher, Verifier
 
 __all__ = [
+    "AddTarget",
     "Contents",
     "Digest",
     "Entry",
@@ -33,6 +35,7 @@ __all__ = [
     "Published",
     "Publisher",
     "Reference",
+    "RemoveTarget",
     "RoleState",
     "Trusted",
     "TrustregError",
@@ -42,6 +45,7 @@ __all__ = [
     "UntrustedError",
     "Verdict",
     "Verifier",
+    "Witness",
     "__version__",
 ]
 
@@ -50,6 +54,7 @@ _HOMES = {
     "errors": ("InputError", "TrustregError", "UnavailableError", "UntrustedError"),
     "names": ("Digest", "Gun", "Reference"),
     "publisher": ("Published",),
+    "sign.changes": ("AddTarget", "RemoveTarget", "Witness"),
     "wire": ("Publisher", "Verifier"),
 }
 

@@ -10,6 +10,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from trustreg import client
+from trustreg.errors import SettingError
 from trustreg.names import ROOT, Gun, Reference
 
 if TYPE_CHECKING:
@@ -85,10 +86,9 @@ class Wiring:
         return client.Verifier(Notary1(), self._site, self, max_age)
 
     def judge_all(
-        self, images: Sequence[Reference], verifier: client.Verifier | None = None, *, compare: bool = True
+        self, images: Sequence[Reference], verifier: client.Verifier, now: datetime, *, compare: bool = True
     ) -> list[client.Verdict]:
-        """Judge *images* at one time, several at once; the verdicts are in the order of the images."""
-        verifier, now = verifier or self.verifier(), self._clock() if verifier else self.now()
+        """Judge *images* at the time *now*, several at once; the verdicts are in the order of the images."""
 
         def judge(image: Reference) -> client.Verdict:
             return verifier.judge(self._config.logical(image), now, compare=compare)
@@ -130,6 +130,9 @@ class Wiring:
     ) -> Published:
         """Begin the collection *gun* with keys that are here, by the beginnings of their ids, or new ones."""
         from trustreg.sign.signer import LocalSigner
+
+        if root_kind not in {"ecdsa", "rsa"} or kind not in {"ecdsa", "ed25519", "rsa"}:
+            raise SettingError("kind of key", f"root {root_kind!r}, others {kind!r}: a root is ecdsa or rsa")
 
         def make(role: str) -> Signer:
             return LocalSigner.generate(root_kind if role == ROOT else kind)
@@ -306,7 +309,7 @@ class Verifier:
     def judge_all(self, images: Iterable[str | Reference], *, compare: bool = True) -> list[client.Verdict]:
         """Judge several images at once; the verdicts are in the order of the images."""
         references = [_reference(image) for image in images]
-        return self._wiring.judge_all(references, self._verifier, compare=compare) if references else []
+        return self._wiring.judge_all(references, self._verifier, self._clock(), compare=compare) if references else []
 
     def contents(self, gun: str | Gun) -> client.Contents:
         """Return everything that the collection *gun* says; see :meth:`trustreg.client.Verifier.contents`."""
@@ -374,31 +377,40 @@ class Publisher:
         gun = Gun(gun) if isinstance(gun, str) else gun
         return self._wiring.init(gun, root_kind=root_kind, kind=kind, use=use, hold_snapshot=hold_snapshot)
 
+    def sign(self, image: str | Reference) -> Published:
+        """Sign what the registry serves for the tag of *image*, and publish that, after what is staged."""
+        return self._publish(*self._additions(image))
+
+    def remove(self, image: str | Reference) -> Published:
+        """Take the signature off the tag of *image*, and publish that, after what is staged."""
+        return self._publish(*self._removals(image))
+
     def stage(self, image: str | Reference) -> tuple[Change, ...]:
         """Stage what the registry serves for the tag of *image*; see :meth:`trustreg.publisher.Publisher.additions`."""
-        gun, changes = self._additions(image)
-        self._wiring.publisher().stage(gun, changes)
-        return changes
+        return self._stage(*self._additions(image))
 
     def stage_removal(self, image: str | Reference) -> tuple[Change, ...]:
-        """Stage that the tag of *image* is signed no more."""
-        named = self._wiring.logical(_reference(image))
-        changes = self._wiring.publisher().removals(named, self._clock())
-        self._wiring.publisher().stage(named.gun, changes)
-        return changes
+        """Stage that the tag of *image* is signed no more; see :meth:`trustreg.publisher.Publisher.removals`."""
+        return self._stage(*self._removals(image))
 
     def publish(self, gun: str | Gun) -> Published:
         """Publish what is staged; see :meth:`trustreg.publisher.Publisher.publish`."""
-        return self._wiring.publisher().publish(Gun(gun) if isinstance(gun, str) else gun, self._clock())
+        return self._publish(Gun(gun) if isinstance(gun, str) else gun, self._clock(), ())
 
-    def sign(self, image: str | Reference) -> Published:
-        """Sign what the registry serves for the tag of *image*, and publish that, after what is staged."""
-        gun, changes = self._additions(image)
-        return self._wiring.publisher().publish(gun, self._clock(), changes)
+    def _additions(self, image: str | Reference) -> tuple[Gun, datetime, tuple[Change, ...]]:
+        named, now = self._wiring.logical(_reference(image)), self._clock()
+        return named.gun, now, self._wiring.publisher().additions(named, self._wiring, now)
 
-    def _additions(self, image: str | Reference) -> tuple[Gun, tuple[Change, ...]]:
-        named = self._wiring.logical(_reference(image))
-        return named.gun, self._wiring.publisher().additions(named, self._wiring, self._clock())
+    def _removals(self, image: str | Reference) -> tuple[Gun, datetime, tuple[Change, ...]]:
+        named, now = self._wiring.logical(_reference(image)), self._clock()
+        return named.gun, now, self._wiring.publisher().removals(named, now)
+
+    def _publish(self, gun: Gun, now: datetime, changes: tuple[Change, ...]) -> Published:
+        return self._wiring.publisher().publish(gun, now, changes)
+
+    def _stage(self, gun: Gun, _: datetime, changes: tuple[Change, ...]) -> tuple[Change, ...]:
+        self._wiring.publisher().stage(gun, changes)
+        return changes
 
 
 def _common(

@@ -33,7 +33,7 @@ def verify(ctx: click.Context, wiring: Wiring, images: tuple[Reference, ...], as
       trustreg verify --no-registry registry.example/team/app:1.0
     """
     with progress(f"verifying {len(images)} image{'s' * (len(images) > 1)}"):
-        verdicts = wiring.judge_all(images, compare=not no_registry)
+        verdicts = wiring.judge_all(images, wiring.verifier(), wiring.now(), compare=not no_registry)
     if as_ == "json":
         print_json({"verdicts": [spell_verdict(verdict) for verdict in verdicts]})
     else:

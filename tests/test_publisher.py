@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.world import GUN, IMAGE, NOW, MemoryKeys, MemoryStage, World, make
 from trustreg.dialects.notary1 import exact
 from trustreg.errors import (
     AmbiguousKeyError,
+    ChangeError,
     ConflictError,
     ExistsError,
+    FormatError,
     KnownError,
     MovedError,
     NameFormError,
@@ -129,6 +133,32 @@ def test_the_root_key_is_used_again() -> None:
     other.init()
 
     assert [held for held in other.keys.keys() if held.role == "root"] == roots
+
+
+@pytest.mark.parametrize(
+    ("kind", "public"),
+    [("ed25519\x1b[2J", "AAAA"), ("ed25519", "AAAA"), ("ecdsa", ""), ("ecdsa-x509", "AAAA"), ("", "")],
+)
+def test_a_key_of_the_server_is_one_before_a_root_lists_it(
+    monkeypatch: pytest.MonkeyPatch, kind: str, public: str
+) -> None:
+    """What a server says is put into a root that is then signed."""
+    world = World()
+    offered = json.dumps({"keytype": kind, "keyval": {"public": public, "private": None}}).encode()
+    monkeypatch.setattr(world.server, "server_key", lambda _: offered)
+
+    with pytest.raises(FormatError, match="a key that can sign nothing"):
+        world.init()
+
+    assert world.keys.keys() == ()
+
+
+def test_a_name_that_readers_refuse_is_said(world: World) -> None:
+    """Another tool may have staged it."""
+    world.stage.add(AddTarget(role="targets", name="a\tb", meta=FileMeta(length=1, hashes={"sha256": bytes(32)})))
+
+    with pytest.raises(ChangeError, match="control character"):
+        world.publisher().publish(GUN, NOW)
 
 
 def test_what_is_published_is_what_go_would_write(world: World) -> None:

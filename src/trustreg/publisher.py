@@ -13,6 +13,7 @@ from trustreg.errors import (
     AmbiguousKeyError,
     ConflictError,
     ExistsError,
+    FormatError,
     KnownError,
     MovedError,
     NameFormError,
@@ -226,12 +227,19 @@ class Publisher:
         for role in (TARGETS, SNAPSHOT, TIMESTAMP):
             signer = signers.get(role)
             offered = self._dialect.key(signer.kind, signer.public) if signer else None
-            keys[role] = offered or self._dialect.read_key(server.server_key(role))
+            keys[role] = offered or self._server_key(server, role)
         by_id = {keys[role].id: signer for role, signer in signers.items()}
         draft = create(self._dialect, now, keys, self._lifetimes)
         files = draft.sign(lambda key: by_id.get(key.id))
         self._prove(draft, files)
         return files
+
+    def _server_key(self, server: TrustServer, role: str) -> Key:
+        """Return the key that *server* signs *role* with: one that can, for what it says is what gets signed."""
+        key = self._dialect.read_key(server.server_key(role))
+        if load(key) is None:
+            raise FormatError("server key", "", f"for {role} the server names a key that can sign nothing")
+        return key
 
     def _read(self, gun: Gun, now: datetime) -> tuple[Site, Workflow]:
         """Return a reading of *gun* as of *now*; one made for this very moment is good enough."""

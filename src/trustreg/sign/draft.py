@@ -70,6 +70,7 @@ class Draft:
 
         Raises:
             NoKeyError: A role that changed cannot be signed by enough keys.
+            ChangeError: It holds what readers refuse, whether it was put there now or by another tool before.
         """
         files: dict[str, bytes] = {}
         if self.snapshot is None:
@@ -128,7 +129,10 @@ class Draft:
         )
 
     def _seal(self, signed: Signed, role: Role, keys: Mapping[str, Key], find: "_Find") -> bytes:
-        payload = self.dialect.payload(signed)
+        try:
+            payload = self.dialect.payload(signed)
+        except ValueError as exc:
+            raise ChangeError(role.name, "", str(exc)) from exc
         held = ((keyid, find(keys[keyid])) for keyid in role.keyids if keyid in keys)
         signatures = [signer.sign(payload, keyid) for keyid, signer in held if signer]
         if len(signatures) < role.threshold:

@@ -1,4 +1,4 @@
-"""The library as programs use it: the same settings as the command line, a few lines, and errors they can tell apart."""
+"""The library as programs use it: the settings of the command line, a few lines, and errors they can tell apart."""
 
 from __future__ import annotations
 

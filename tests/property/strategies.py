@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import strategies as st
 
 from trustreg.dialects.notary1 import Notary1
@@ -60,7 +61,7 @@ signatures = st.lists(
 def _keys() -> list[Key]:
     dialect = Notary1()
     private = material.private_key("property", "p256")
-    certificate = material.certificate(private, "name").public_bytes(material.Encoding.DER)
+    certificate = material.certificate(private, "name").public_bytes(Encoding.DER)
     raw = bytes.fromhex(material.raw("property").fingerprint)
     return [
         dialect.key("ed25519", raw),
@@ -108,7 +109,7 @@ def targets(draw: st.DrawFn, custom: st.SearchStrategy[Any]) -> Targets:
     return Targets(**draw(common), targets=entries, keys=listed, delegations=delegations)
 
 
-common = st.fixed_dictionaries(
+common: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {"version": versions, "expires": moments | moments.map(lambda m: m + timedelta(microseconds=1))}
 )
 snapshots = st.builds(

@@ -86,7 +86,8 @@ def respelled(change: Change, **how: Any) -> Callable[[bytes], bytes]:
     def respell(raw: bytes) -> bytes:
         document = json.loads(raw)
         change(document)
-        text = json.dumps(document, **{"separators": (",", ":"), "ensure_ascii": False} | how)
+        options: dict[str, Any] = {"separators": (",", ":"), "ensure_ascii": False, **how}
+        text = json.dumps(document, **options)
         for character in strategies.SENT_OTHERWISE if how.get("ensure_ascii", False) is False else "":
             text = text.replace(character, f"\\u{ord(character):04x}")
         return text.encode()

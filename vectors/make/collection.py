@@ -230,9 +230,11 @@ def root_key(label: str = "root", name: str | None = GUN, kind: str = "p256", **
 def canonical(value: Any) -> bytes:
     """Return what signatures cover; where no canonical form exists, something that is signed all the same."""
     try:
-        return str(encode_canonical(value)).encode()
+        return str(encode_canonical(value)).encode("utf-8", "surrogatepass")
     except Exception:  # noqa: BLE001 # securesystemslib raises its own for a float
-        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode(
+            "utf-8", "surrogatepass"
+        )
 
 
 def wire(envelope: Mapping[str, Any]) -> bytes:
@@ -241,7 +243,7 @@ def wire(envelope: Mapping[str, Any]) -> bytes:
     text = json.dumps(ordered, separators=(",", ":"), ensure_ascii=False)
     for character in "&<>\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
-    return text.encode()
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _sorted(value: Any) -> Any:

@@ -18,7 +18,7 @@ from trustreg.errors import (
     UnsignedError,
     UntrustedError,
 )
-from trustreg.metadata import Role, Signed, Targets
+from trustreg.metadata import FileMeta, Role, Signed, Targets
 from trustreg.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, TOP_LEVEL, Digest, Gun, Reference, parent
 from trustreg.ports import Cache, Registry, Repository, TrustServer
 from trustreg.values import dataclass, field
@@ -172,7 +172,7 @@ class Verifier:
         with self._one(image.gun):
             opened, found = self._read(image.gun, now, lambda opened: self._find(opened, image))
             expires = opened.workflow.expires(found.chain)
-        digest, length = _content(found)
+        digest, length = _content(found.name, found.meta)
         if image.digest and image.digest != digest:
             raise MovedError(str(image.gun), found.name, str(digest), str(image.digest))
         compared = bool(compare and image.tag and not image.digest)
@@ -357,12 +357,12 @@ def drive(flow: Flow[T], repository: Repository, cache: Cache) -> T:
             answer = None
 
 
-def _content(found: Found) -> tuple[Digest, int]:
-    """Return digest and length of *found*; only sha256 and sha512 name a manifest."""
+def _content(name: str, meta: FileMeta) -> tuple[Digest, int]:
+    """Return digest and length of what is listed as *name*; only sha256 and sha512 name a manifest."""
     for algorithm in ("sha256", "sha512"):
-        if algorithm in found.meta.hashes:
-            return Digest(algorithm, found.meta.hashes[algorithm].hex()), found.meta.length or 0
-    raise ContentError(found.name, "a sha256 or sha512 digest", "none")
+        if algorithm in meta.hashes:
+            return Digest(algorithm, meta.hashes[algorithm].hex()), meta.length or 0
+    raise ContentError(name, "a sha256 or sha512 digest", "none")
 
 
 def _names_with(targets: Verified[Targets] | None, algorithm: str, digest: bytes) -> list[str]:
@@ -380,7 +380,7 @@ def _entries(workflow: Workflow, counting: tuple[str, ...]) -> Iterator[Entry]:
                 first.setdefault(name, role)
     for role, part in workflow.roles.items():
         for name, meta in part.signed.targets.items():
-            digest, length = _content(Found(name=name, role=role, meta=meta, chain=(part,)))
+            digest, length = _content(name, meta)
             counts = first.get(name) == role
             yield Entry(tag=name, digest=digest, length=length, role=role, keyids=part.keyids, counts=counts)
 

@@ -62,30 +62,29 @@ def _init(cls: type, fields: _Fields) -> Callable[..., None]:
                 if name in given:
                     raise TypeError(f"{cls.__name__}() got {name} twice")
                 given[name] = value
-        if given.keys() != names:
-            complete(given)
-        self.__dict__.update(given)  # past __setattr__, which a frozen class refuses
+        # Past __setattr__, which a frozen class refuses.
+        self.__dict__.update(given if given.keys() == names else complete(given))
         if finish:
             self.__post_init__()  # type: ignore[attr-defined]
 
     return __init__
 
 
-def _completer(cls: type, fields: _Fields) -> Callable[[dict[str, Any]], None]:
+def _completer(cls: type, fields: _Fields) -> Callable[[dict[str, Any]], dict[str, Any]]:
     """Return what adds the defaults to the values that were given, or says what is wrong with these."""
     names = frozenset(f.name for f in fields)
     defaults = {f.name: f.default for f in fields if f.default is not MISSING}
     factories = {f.name: f.default_factory for f in fields if f.default_factory is not MISSING}
 
-    def complete(given: dict[str, Any]) -> None:
-        for name, default in defaults.items():
-            given.setdefault(name, default)
-        for name in factories.keys() - given.keys():
-            given[name] = factories[name]()
-        if missing := sorted(names - given.keys()):
-            raise TypeError(f"{cls.__name__}() lacks {', '.join(missing)}")
-        if unknown := sorted(given.keys() - names):
-            raise TypeError(f"{cls.__name__}() has no {', '.join(unknown)}")
+    def complete(given: dict[str, Any]) -> dict[str, Any]:
+        whole = {**defaults, **given}
+        for name, make in factories.items():
+            if name not in whole:
+                whole[name] = make()
+        if whole.keys() != names:
+            missing, unknown = sorted(names - whole.keys()), sorted(whole.keys() - names)
+            raise TypeError(f"{cls.__name__}() " + (f"lacks {missing}" if missing else f"has no {unknown}"))
+        return whole
 
     return complete
 

@@ -269,13 +269,13 @@ def _timestamp(signed: Members) -> Timestamp:
 
 def read_file(item: Members, *strong: str) -> FileMeta:
     """Read a listed file, which has to have at least one of the digests *strong*; also from a staged change."""
-    item.only(("custom", "hashes", "length"))
+    item.only(_FILE)
     hashes = item.members("hashes")
     digests = {name: hashes.base64(name) for name in hashes.value}
-    for name, size in _DIGEST_SIZES.items():
-        if name in digests and len(digests[name]) != size:
-            hashes.fail(name, f"{size} bytes are due, not {len(digests[name])}")
-    if not any(name in digests for name in strong):
+    for name, digest in digests.items():
+        if len(digest) != _DIGEST_SIZES.get(name, len(digest)):
+            hashes.fail(name, f"{_DIGEST_SIZES[name]} bytes are due, not {len(digest)}")
+    if digests.keys().isdisjoint(strong):
         hashes.fail(strong[0], "it is missing")
     return FileMeta(length=item.integer("length", 0), hashes=digests, custom=item.plain("custom"))
 
@@ -470,6 +470,7 @@ _SENT = (
     ("\u2028".encode(), rb"\u2028"),
     ("\u2029".encode(), rb"\u2029"),
 )
+_FILE = frozenset({"custom", "hashes", "length"})
 _DIGEST_SIZES = {"sha256": 32, "sha512": 64}
 _METHODS = {
     "ed25519": "eddsa",

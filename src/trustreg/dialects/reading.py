@@ -79,10 +79,11 @@ class Members:
     def from_base64(self, name: str, text: str) -> bytes:
         """Decode *text*, which stands at *name*."""
         try:
-            data = binascii.a2b_base64(text.encode("ascii"), strict_mode=True)
+            spelled = text.encode("ascii")
+            data = binascii.a2b_base64(spelled, strict_mode=True)
         except (ValueError, UnicodeEncodeError):
             self.fail(name, "this is not base64")
-        if binascii.b2a_base64(data, newline=False) != text.encode("ascii"):
+        if binascii.b2a_base64(data, newline=False) != spelled:
             self.fail(name, "this is not base64 as it is written")
         return data
 
@@ -104,7 +105,7 @@ class Members:
 
         A name that differs from a known one in case only is refused: some readers take one for the other.
         """
-        if self.value.keys() <= set(known):
+        if self.value.keys() <= frozenset(known):
             return
         for name in self.value:
             if name not in known:

@@ -105,7 +105,7 @@ def anchor(title: str) -> str:
 
 def pages() -> list[Page]:
     """Read every page of the project that is written for people."""
-    paths = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "changes").glob("*.md")]
+    paths = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "changes" / "README.md"]
     return [Page(str(path.relative_to(ROOT)), path.read_text("utf-8")) for path in sorted(paths)]
 
 

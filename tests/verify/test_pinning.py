@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from trustreg.dialects.notary1 import Notary1
 from trustreg.errors import PinError, UntrustedError
@@ -45,7 +46,7 @@ def _unreadable() -> dict[str, bytes]:
         "a curve nobody knows": material.altered(
             plain, bytes.fromhex("06082a8648ce3d030107"), bytes.fromhex("06082a8648ce3d030177")
         ),
-        "nothing but its first half": plain.public_bytes(material.Encoding.DER)[:150],
+        "nothing but its first half": plain.public_bytes(Encoding.DER)[:150],
     }
 
 
@@ -55,7 +56,7 @@ def test_a_name_that_goes_on_and_on_is_another_name(size: int) -> None:
     """
     No length that DER can write leads anywhere else.
     """
-    der = material.certificate(PRIVATE, "a" * size).public_bytes(material.Encoding.DER)
+    der = material.certificate(PRIVATE, "a" * size).public_bytes(Encoding.DER)
 
     with pytest.raises(PinError, match="has a certificate for"):
         admit(_claim(der), Gun(GUN), Pins(), NOW, known=False)
@@ -76,7 +77,7 @@ def test_a_certificate_that_cannot_be_read_vouches_for_nothing(what: str, pins: 
     Certificates come from whoever answers for the server; whatever is wrong with one is a refusal.
     """
     authority = material.certificate(material.private_key("ca", "p256"), "CA", ca=True)
-    pins = pins or Pins(authorities=(authority.public_bytes(material.Encoding.DER),))
+    pins = pins or Pins(authorities=(authority.public_bytes(Encoding.DER),))
 
     with pytest.raises(PinError):
         admit(_claim(_unreadable()[what]), Gun(GUN), pins, NOW, known=False)
@@ -87,7 +88,7 @@ def test_every_single_damage_to_a_certificate_is_refused_or_harmless() -> None:
     """
     One byte of the DER changed, at every place: nothing but a refusal comes out.
     """
-    der = material.certificate(PRIVATE, GUN).public_bytes(material.Encoding.DER)
+    der = material.certificate(PRIVATE, GUN).public_bytes(Encoding.DER)
     damages: tuple[Callable[[int], int], ...] = (lambda b: b ^ 0x01, lambda b: b ^ 0x80, lambda _: 0xFF)
     refused = 0
     for at in range(len(der)):

@@ -46,8 +46,7 @@ def main(folder: Path) -> None:
 
 
 def _canonical(sent: str) -> str:
-    encoded: str = encode_canonical(json.loads(sent))
-    return encoded
+    return str(encode_canonical(json.loads(sent)))
 
 
 def _shown(sent: bytes) -> str | dict[str, str]:

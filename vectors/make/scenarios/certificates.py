@@ -15,7 +15,7 @@ from vectors.make.scenario import RELEASES, Named, case, error, found, keyed, us
 SOURCE: Final = "notary trustpinning/certs.go"
 PRIVATE: Final = private_key("root", "p256")
 PLAIN: Final = certificate(PRIVATE, GUN)
-GONE: Final = {
+GONE: Final[dict[str, Any]] = {
     "not_before": datetime(2016, 1, 1, tzinfo=UTC),
     "not_after": datetime(2026, 5, 1, 11, 59, 59, tzinfo=UTC),
 }

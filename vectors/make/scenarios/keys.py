@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from vectors.make import material
 from vectors.make.collection import (
@@ -60,14 +60,16 @@ def make() -> Iterator[Named]:
     yield signed_with(
         "key-x509", "a key listed by its certificate; its name means nothing here", certified(private, cert)
     )
-    dates = {"not_before": datetime(2015, 1, 1, tzinfo=UTC), "not_after": datetime(2016, 1, 1, tzinfo=UTC)}
-    old = certificate(private, "anything", not_before=dates["not_before"], not_after=dates["not_after"])
-    yield signed_with(
-        "key-x509-expired",
-        "dates of certificates count for root keys only: the others are trusted because metadata lists them",
-        certified(private, old),
-    )
-    der = private.public_key().public_bytes(Encoding.DER, material.PublicFormat.SubjectPublicKeyInfo)
+    for name, begins, ends in (
+        ("expired", datetime(2016, 1, 1, tzinfo=UTC), datetime(2026, 5, 1, 11, 59, 59, tzinfo=UTC)),
+        ("not-yet", datetime(2026, 5, 3, tzinfo=UTC), datetime(2036, 1, 1, tzinfo=UTC)),
+    ):
+        dated = certificate(private, "anything", not_before=begins, not_after=ends)
+        comment = "a key counts while its certificate is valid, whoever lists it"
+        yield signed_with(f"key-x509-{name}", comment, certified(private, dated), refused=True)
+    gone = certified(private, certificate(private, "anything", not_after=datetime(2026, 5, 1, tzinfo=UTC)))
+    yield _beside("key-x509-expired-beside-delegation", "an expired key beside a good one", RELEASES, raw("good"), gone)
+    der = private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     yield signed_with(
         "key-kind-of-another",
         "the key is no key of the kind it is listed as",

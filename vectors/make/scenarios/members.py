@@ -183,9 +183,7 @@ def _snapshot() -> Iterator[Fault]:
         return "snapshot", name, comment, edit, path
 
     for role in ("root", "targets"):
-        yield bad(
-            f"without-{role}", "it has to be listed", lambda signed, role=role: signed["meta"].pop(role), f"meta.{role}"
-        )
+        yield bad(f"without-{role}", "it has to be listed", _without("meta", role), f"meta.{role}")
         edit = _listed(role, lambda entry: entry["hashes"].pop("sha256"))
         yield bad(f"{role}-sha512-only", "files are found by their sha256", edit, f"meta.{role}.hashes.sha256")
     yield bad(
@@ -216,7 +214,7 @@ def _root() -> Iterator[Fault]:
         yield bad(
             f"without-{role}",
             "all four roles are due",
-            lambda signed, role=role: signed["roles"].pop(role),
+            _without("roles", role),
             f"roles.{role}",
         )
         yield bad(
@@ -317,11 +315,22 @@ def _in_target(edit: Callable[[Json], object], signed: Json) -> None:
     edit(signed["targets"]["v1"])
 
 
+def _without(*path: str | int) -> Callable[[Json], object]:
+    """Take out what stands at *path*."""
+
+    def edit(value: Any) -> object:
+        for step in path[:-1]:
+            value = value[step]
+        return value.pop(path[-1])
+
+    return edit
+
+
 def _twice(signed: Json) -> None:
     signed["delegations"]["roles"] *= 2
 
 
-_NO_OBJECTS: Final = (("null", None), ("list", []), ("text", "v1"))
+_NO_OBJECTS: Final[tuple[tuple[str, Any], ...]] = (("null", None), ("list", []), ("text", "v1"))
 _OUTSIDE: Final[dict[str, Any]] = {
     "targets": "targets",
     "root": "root",
@@ -352,11 +361,12 @@ def _envelopes() -> Iterator[Entry]:
     yield "signatures-missing", "a list is due", lambda env: env.pop("signatures"), "signatures"
     for name, value in (("null", None), ("object", {}), ("number", 5), ("text", "none")):
         yield f"signatures-{name}", "a list is due", partial(_update, "signatures", value), "signatures"
-    for name, value in (("null", None), ("text", "sig"), ("list", [])):
+    none: Final[tuple[tuple[str, Any], ...]] = (("null", None), ("text", "sig"), ("list", []))
+    for name, value in none:
         yield f"signature-{name}", "an object is due", partial(_update, "signatures", [value]), "signatures[0]"
     for member in ("keyid", "method", "sig"):
         where = f"signatures[0].{member}"
-        yield f"{member}-missing", "it is missing", lambda env, member=member: env["signatures"][0].pop(member), where
+        yield f"{member}-missing", "it is missing", _without("signatures", 0, member), where
         yield f"{member}-number", "a text is due", signing(member, 1), where
         yield f"{member}-null", "a text is due", signing(member, None), where
     yield "keyid-in-capitals", "some readers take it for the id", signing("KeyID", "0"), "signatures[0].KeyID"

@@ -111,8 +111,10 @@ def _authorities(fine: Callable[..., Named], refused: Callable[..., Named], priv
         *, chain: bool = True, top_about: Json | None = None, middle_about: Json | None = None
     ) -> tuple[Published, Json]:
         """Publish with a root certificate from an intermediate CA, and pin the CA above that."""
-        authority = certificate(top, "authority", **({"ca": True} | (top_about or {})))
-        between = certificate(middle, "intermediate", issuer=(top, authority), **({"ca": True} | (middle_about or {})))
+        of_top: Json = {"ca": True, **(top_about or {})}
+        of_middle: Json = {"ca": True, **(middle_about or {})}
+        authority = certificate(top, "authority", **of_top)
+        between = certificate(middle, "intermediate", issuer=(top, authority), **of_middle)
         leaf = certificate(private, GUN, issuer=(middle, between))
         bundle = (leaf, between) if chain else (leaf,)
         return keyed("root", [certified(private, *bundle)]).publish(), {"authorities": [_pem(authority)]}

@@ -9,7 +9,7 @@ Sources: RFC 5280 section 4.1; ITU-T X.690, section 10; notary ``cryptoservice/c
 """
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from trustreg.values import dataclass, field
@@ -47,6 +47,15 @@ def read(der: bytes) -> Leaf:
         ValueError: It is none, or something in it cannot be read.
     """
     return _plain(der) or _odd(der)
+
+
+def out_of_date(begins: datetime, ends: datetime, now: datetime) -> str | None:
+    """Say what is wrong with the dates of a certificate at *now*; a day is allowed before it begins: clocks differ."""
+    if now > ends:
+        return f"has a certificate that expired at {ends:%Y-%m-%dT%H:%M:%SZ}"
+    if now + timedelta(days=1) < begins:
+        return f"has a certificate valid from {begins:%Y-%m-%dT%H:%M:%SZ}"
+    return None
 
 
 def public_key(der: bytes) -> object:

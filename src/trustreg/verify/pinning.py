@@ -5,7 +5,7 @@ cache and across rotations.
 """
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from trustreg.errors import FirstUseError, PinError, ThresholdError
@@ -76,7 +76,7 @@ def admit(claim: Envelope[Root], gun: Gun, pins: Pins, now: datetime, *, known: 
         raise FirstUseError(str(gun), offered)
 
     def fault(key: Key, leaf: Leaf | None) -> str | None:
-        late = _dated(leaf.begins, leaf.ends, now) if leaf else None
+        late = certificates.out_of_date(leaf.begins, leaf.ends, now) if leaf else None
         return late or _unpinned(key, pins, now)
 
     return _by_its_own(claim, gun, fault)
@@ -128,14 +128,6 @@ def _names(common_name: str, gun: str) -> bool:
     return common_name == gun
 
 
-def _dated(begins: datetime, ends: datetime, now: datetime) -> str | None:
-    if now > ends:
-        return f"has a certificate that expired at {ends:%Y-%m-%dT%H:%M:%SZ}"
-    if now + timedelta(days=1) < begins:  # clocks differ; notary allows a day too
-        return f"has a certificate valid from {begins:%Y-%m-%dT%H:%M:%SZ}"
-    return None
-
-
 def _unpinned(key: Key, pins: Pins, now: datetime) -> str | None:
     if not pins.given or key.id in pins.keys:
         return None
@@ -178,7 +170,7 @@ def _issues(issuer: "Certificate", subject: "Certificate", below: int, now: date
     except odd:
         return False
     deep_enough = constraints.path_length is None or below <= constraints.path_length
-    dated = _dated(issuer.not_valid_before_utc, issuer.not_valid_after_utc, now)
+    dated = certificates.out_of_date(issuer.not_valid_before_utc, issuer.not_valid_after_utc, now)
     return constraints.ca and may_sign and deep_enough and dated is None
 
 

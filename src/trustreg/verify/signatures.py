@@ -5,6 +5,7 @@ Keys are counted, never signatures or key ids: a key under two ids is one signer
 
 import hashlib
 from collections.abc import Mapping
+from datetime import datetime
 from functools import lru_cache
 from typing import Generic, TypeVar
 
@@ -38,7 +39,7 @@ class Verified(Generic[S_co]):
     fingerprints: tuple[str, ...]
 
 
-def verify(claim: Envelope[S], role: Role, keys: Mapping[str, Key]) -> Verified[S]:
+def verify(claim: Envelope[S], role: Role, keys: Mapping[str, Key], now: datetime | None = None) -> Verified[S]:
     """
     Require enough distinct keys to have signed *claim*.
 
@@ -46,6 +47,7 @@ def verify(claim: Envelope[S], role: Role, keys: Mapping[str, Key]) -> Verified[
         claim: ``payload`` is the exact signed bytes; signatures are raw: 64 bytes of Ed25519, ``r || s`` of ECDSA.
         role: Ids that may sign, and the threshold, at least 1.
         keys: The delegator's keys by id; ids without a key do not count.
+        now: Where it is given, a key does not count unless its certificate, if it has one, is valid then.
 
     Returns:
         ``claim.signed`` with the ids that vouched for it.
@@ -66,10 +68,12 @@ def verify(claim: Envelope[S], role: Role, keys: Mapping[str, Key]) -> Verified[
         tried.add(keyid)
         key = keys.get(keyid)
         public = load(key) if key else None
-        if public is None:
+        if key is None or public is None:
             why.append(f"key {keyid[:12]} cannot be used")
         elif (mark := fingerprint(public)) in vouched:
             why.append(f"key {keyid[:12]} is key {vouched[mark][:12]} under another id")
+        elif now and (late := _out_of_date(key, now)):
+            why.append(f"key {keyid[:12]} {late}")
         elif not _holds(public, signature.scheme, signature.value, claim.payload):
             why.append(f"the signature by {keyid[:12]} does not hold")
         else:
@@ -116,6 +120,16 @@ def _read(key: Key) -> object:
     if key.kind == "ed25519":
         return ed25519.Ed25519PublicKey.from_public_bytes(key.public)
     return read(key.public)
+
+
+def _out_of_date(key: Key, now: datetime) -> str | None:
+    if not key.certificates:
+        return None
+    try:
+        leaf = certificates.read(key.certificates[0])
+    except ValueError:
+        return "has a certificate that cannot be read"
+    return certificates.out_of_date(leaf.begins, leaf.ends, now)
 
 
 def _holds(public: PublicKey, scheme: str, value: bytes, payload: bytes) -> bool:

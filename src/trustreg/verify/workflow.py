@@ -326,7 +326,7 @@ class Workflow:
     def _judge(self, name: str, raw: bytes, role: Role, keys: Mapping[str, Key], kind: type[S]) -> Verified[S]:
         """Signatures, then the floor, then expiry: the same for every role but root."""
         claim = self._decode(name, raw, kind)
-        verified = verify(claim, replace(role, name=name), keys)
+        verified = verify(claim, replace(role, name=name), keys, self.now)
         floor = self._memory.floors.get(name)
         if floor and _may_still_sign(floor, role, keys):
             self._above(claim, floor)

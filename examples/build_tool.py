@@ -1,14 +1,20 @@
-"""A build tool that lets no unsigned base image in.
+#!/usr/bin/env python3
+"""
+Pin the base images of a Dockerfile to the digests that their publishers signed, or refuse to build.
 
-It reads a Dockerfile, asks trustreg what each FROM stands for, and writes the file again with the images pinned to the
-digests that their publishers signed:
+    python3 build_tool.py Dockerfile | docker build -f - .
+    python3 build_tool.py --output Dockerfile.pinned Dockerfile
 
-    python build_tool.py Dockerfile > Dockerfile.pinned
+Nothing is written unless every image of a FROM line is trusted. Build arguments in them are filled in with their
+defaults. ``--from=`` may only name a stage: an image that is fetched on the side has to have a FROM line of its own.
 
-Stages that build on earlier ones, and ``scratch``, are left alone. Where a base image is refused, or an answer cannot
-be had, nothing is written. Exit codes: 0 pinned, 1 refused, 2 the file or a name cannot be used, 3 could not find out.
+Exit codes: 1 an image is refused, 2 the Dockerfile is not understood, 3 it could not be found out.
+Trust servers, pins and logins are those that the command ``trustreg`` uses; ``trustreg config show`` lists them.
 """
 
+from __future__ import annotations
+
+import argparse
 import re
 import sys
 from pathlib import Path
@@ -16,46 +22,59 @@ from pathlib import Path
 import trustreg
 
 
-def pin(dockerfile: str, verifier: trustreg.Verifier) -> str:
-    """Return *dockerfile* with every base image pinned to its signed digest.
-
-    Raises:
-        trustreg.UntrustedError: A base image is not what its publishers signed.
-        trustreg.UnavailableError: An answer could not be had.
-    """
-    stages: set[str] = {"scratch"}
-
-    def pinned(line: re.Match[str]) -> str:
-        image, stage = line["image"], line["stage"]
-        known = image in stages
-        stages.add(stage or image)
-        return line[0] if known else f"{line['before']}{verifier.verify(image).pinned}{line['after']}"
-
-    return FROM.sub(pinned, dockerfile)
-
-
-def main(arguments: list[str]) -> int:
-    """Pin the Dockerfile that the arguments name."""
-    if len(arguments) != 1:
-        print("usage: build_tool.py DOCKERFILE", file=sys.stderr)
-        return 2
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Pin the base images of a Dockerfile to signed digests.")
+    parser.add_argument("dockerfile", type=Path)
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write there, not to stdout")
+    options = parser.parse_args()
     try:
-        text = Path(arguments[0]).read_text()
-        print(pin(text, trustreg.Verifier()), end="")
-    except OSError as exc:
-        print(f"build_tool: {exc}", file=sys.stderr)
+        text = options.dockerfile.read_text()
+        names = base_images(text)
+        verdicts = trustreg.Verifier().judge_all(names.values())
+    except (OSError, ValueError, trustreg.InputError) as error:
+        print(f"{options.dockerfile}: {error}", file=sys.stderr)
         return 2
-    except trustreg.TrustregError as exc:
-        print(f"build_tool: {exc}", file=sys.stderr)
-        refused = isinstance(exc, trustreg.UntrustedError)
-        return 1 if refused else 2 if isinstance(exc, trustreg.InputError) else 3
+
+    pinned = {}
+    for at, verdict in zip(names, verdicts, strict=True):
+        if isinstance(verdict, trustreg.Trusted):
+            pinned[at] = verdict.pinned
+            continue
+        word = "refused" if isinstance(verdict, trustreg.Untrusted) else "could not find out"
+        print(f"{options.dockerfile}: {word}: {verdict.error}", file=sys.stderr)
+    if len(pinned) < len(names):
+        return 1 if any(isinstance(verdict, trustreg.Untrusted) for verdict in verdicts) else 3
+
+    for begin, end in sorted(pinned, reverse=True):
+        text = text[:begin] + pinned[begin, end] + text[end:]
+    if options.output:
+        options.output.write_text(text)
+    else:
+        print(text, end="")
     return 0
 
 
-FROM = re.compile(
-    r"^(?P<before>FROM\s+(?:--platform=\S+\s+)?)(?P<image>\S+)(?P<after>(?:\s+AS\s+(?P<stage>\S+))?\s*)$",
-    re.MULTILINE | re.IGNORECASE,
+def base_images(text: str) -> dict[tuple[int, int], str]:
+    """Return the image of each FROM line by its place in *text*, without those that name an earlier stage."""
+    defaults = dict(re.findall(r"(?im)^[ \t]*ARG[ \t]+(\w+)=[\"']?([^\s\"']+)", text))
+    found, stages = {}, {"scratch"}
+    for line in re.finditer(r"(?im)^[ \t]*FROM\b.*$", text):
+        parts = _FROM.fullmatch(line[0])
+        if not parts:
+            raise ValueError(f"this line is not understood: {line[0]}")
+        name = re.sub(r"\$\{?(\w+)\}?", lambda argument: defaults.get(argument[1], argument[0]), parts["image"])
+        if name.lower() not in stages:
+            found[line.start() + parts.start("image"), line.start() + parts.end("image")] = name
+        stages |= {(parts["stage"] or "scratch").lower()}
+    for side in re.finditer(r"--(?:from=|mount=\S*\bfrom=)([^\s,]+)", text):
+        if side[1].lower() not in stages and not side[1].isdecimal():
+            raise ValueError(f"give {side[1]} a FROM line and a stage of its own, and name that stage")
+    return found
+
+
+_FROM = re.compile(
+    r"(?i)[ \t]*FROM[ \t]+(?:--platform=\S+[ \t]+)?(?P<image>[^\s#]+)(?:[ \t]+AS[ \t]+(?P<stage>[\w.-]+))?[ \t\r]*"
 )
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -1,29 +1,52 @@
 #!/bin/sh
-# A check before a deployment: every image that a list names has to be what its publishers signed.
+# Let only signed images through to a deployment: names in, names by digest out.
 #
-#   check_before_deploy.sh < images.txt
+#   check_before_deploy.sh < images > pinned && deploy pinned
+#   kubectl get deployments -o jsonpath='{.items[*].spec.template.spec.containers[*].image}' | tr ' ' '\n' |
+#       check_before_deploy.sh
 #
-# One image a line; blank lines and # comments are passed over. Prints the names to deploy, pinned to digests.
+# The first word of each line is an image; empty lines and # comments are passed over. Nothing is printed unless all images are
+# what their publishers signed.
 #
-# A refusal and an answer that cannot be had are different things. A refusal ends the deployment (exit 1): somebody has
-# to look. With no answer (exit 3) it is tried again a few times, since the network may come back, and then ends too.
-# ATTEMPTS and PAUSE (seconds) say how often and how far apart.
-set -eu
+# Exit codes:
+#   0  all of them are: stdout has each by its digest, in the order they came in
+#   1  at least one is refused: somebody has to look at it, trying again does not help
+#   2  the question was wrong: a name that is none, a setting that cannot be used
+#   3  it could not be found out, after ATTEMPTS (3) times with PAUSE (10) seconds between: try again later
+set -u
 
-images=$(sed -e 's/#.*//' -e 's/[[:space:]]//g' -e '/^$/d')
-[ -n "$images" ] || { echo "check_before_deploy: no images on standard input" >&2; exit 2; }
+set --
+while read -r name _ || [ -n "$name" ]; do
+    case $name in
+    '' | '#'*) ;;
+    *) set -- "$@" "$name" ;;
+    esac
+done
+if [ $# -eq 0 ]; then
+    echo "check_before_deploy: no images on standard input" >&2
+    exit 2
+fi
 
 attempt=1
 while :; do
-    code=0
-    # shellcheck disable=SC2086 # one argument an image
-    pinned=$(trustreg verify $images) || code=$?
+    verdicts=$(trustreg verify -- "$@")
+    code=$?
     case $code in
-        0) printf '%s\n' "$pinned" | cut -d ' ' -f 1; exit 0 ;;
-        1) echo "check_before_deploy: refused, see above" >&2; exit 1 ;;
-        3) [ "$attempt" -lt "${ATTEMPTS:-3}" ] || { echo "check_before_deploy: no answer, giving up" >&2; exit 3; } ;;
-        *) exit "$code" ;;
+    0)
+        printf '%s\n' "$verdicts" | cut -d ' ' -f 1
+        exit 0
+        ;;
+    3)
+        if [ "$attempt" -ge "${ATTEMPTS:-3}" ]; then
+            echo "check_before_deploy: no answer after $attempt attempts; nothing was deployed" >&2
+            exit 3
+        fi
+        attempt=$((attempt + 1))
+        sleep "${PAUSE:-10}"
+        ;;
+    *)
+        echo "check_before_deploy: stopped; nothing was deployed" >&2
+        exit "$code"
+        ;;
     esac
-    attempt=$((attempt + 1))
-    sleep "${PAUSE:-5}"
 done

@@ -1,4 +1,4 @@
-"""The examples do on real servers what they say."""
+"""The examples do on real servers what they say, and stop where they say they stop."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.peers import Skopeo, Trustreg, docker_registry, image, notary_server, write_docker_config, write_layout
+from tests.peers import (
+    Skopeo,
+    Trustreg,
+    docker_registry,
+    image,
+    notary_server,
+    write_docker_config,
+    write_layout,
+)
 from tests.peers.command import run
 
 if TYPE_CHECKING:
@@ -23,21 +31,35 @@ pytestmark = pytest.mark.interop
 
 
 class Place:
-    """A registry, a trust server, and a person with a collection."""
+    """A registry, a trust server, and a person with a collection, ``trustreg`` on the path and a login."""
 
     def __init__(self, server: Peer, registry: RegistryPeer, home: Path) -> None:
         self.server, self.registry = server, registry
-        bin_ = home / "bin"
-        bin_.mkdir(parents=True)
-        (bin_ / "trustreg").write_text(f'#!/bin/sh\nexec {sys.executable} -m trustreg "$@"\n')
-        (bin_ / "trustreg").chmod(0o755)
-        self.person = Trustreg(server, home, env={"PATH": f"{bin_}:{os.environ['PATH']}"})
+        programs, containers = home / "bin", home / ".config" / "containers"
+        for folder in (programs, containers):
+            folder.mkdir(parents=True)
+        (programs / "trustreg").write_text(f'#!/bin/sh\nexec {sys.executable} -m trustreg "$@"\n')
+        (programs / "trustreg").chmod(0o755)
+        (containers / "registries.conf").write_text(f'[[registry]]\nlocation = "{registry.host}"\ninsecure = true\n')
+        (containers / "policy.json").write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
+        self.person = Trustreg(server, home, env={"PATH": f"{programs}:{os.environ['PATH']}"})
         write_docker_config(self.person.docker_config, registry.login())
-        self.gun = f"{registry.host}/team/app"
-        self.digest = Skopeo(registry).push(image("one"), "team/app:1.0")
+        self.gun, self.skopeo = f"{registry.host}/team/app", Skopeo(registry)
+        self.digest = self.skopeo.push(image("one"), "team/app:1.0")
         self.person.run("init", self.gun)
         self.person.run("sign", f"{self.gun}:1.0")
-        Skopeo(registry).push(image("two"), "team/app:unsigned")
+        self.skopeo.push(image("two"), "team/app:unsigned")
+        (self.pin,) = self.person.verifier().verify(f"{self.gun}:1.0").root_keyids
+
+    @property
+    def good(self) -> str:
+        """A signed image."""
+        return f"{self.gun}:1.0"
+
+    @property
+    def pinned(self) -> str:
+        """The same by its digest."""
+        return f"{self.gun}@{self.digest}"
 
     def run(self, name: str, *arguments: str | Path, stdin: str = "", env: dict[str, str] | None = None) -> Result:
         """Run an example."""
@@ -46,67 +68,182 @@ class Place:
         return run(argv, env=self.person.env | (env or {}), stdin=stdin.encode(), check=False)
 
 
+NOBODY = {"TRUSTREG_SERVER": "http://127.0.0.1:9", "ATTEMPTS": "2", "PAUSE": "0"}  # where nobody listens
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """A place for the tests of this module."""
     with notary_server() as server, docker_registry(htpasswd={"alice": "correct horse"}) as registry:
         yield Place(server, registry, tmp_path_factory.mktemp("person"))
 
 
+def build(place: Place, folder: Path, text: str, *options: str, env: dict[str, str] | None = None) -> Result:
+    """Run the build tool on a Dockerfile."""
+    file = folder / "Dockerfile"
+    file.write_text(text)
+    return place.run("build_tool.py", *options, file, env=env)
+
+
 def test_a_build_tool_pins_base_images(place: Place, tmp_path: Path) -> None:
     """
-    Each base image becomes its signed digest; stages and scratch stay as they are.
+    Each base image becomes its signed digest, wherever it stands; stages, scratch and all else stay as they are.
     """
-    file = tmp_path / "Dockerfile"
-    base = f"{place.gun}:1.0"
-    file.write_text(f"FROM {base} AS build\nRUN make\nfrom --platform=linux/amd64 {base}\nFROM build\nFROM scratch\n")
+    text = """# syntax is as usual
+ARG VERSION="1.0"
+FROM {image} AS build
+RUN make FROM nothing
+from --platform=linux/amd64 {again} as Check
+FROM {argument}
+COPY --from=build --chown=1:1 /a /b
+RUN --mount=type=bind,from=check,target=/x true
+COPY --from=0 /c /d
+FROM build
+FROM scratch"""
 
-    done = place.run("build_tool.py", file)
+    done = build(place, tmp_path, text.format(image=place.good, again=place.good, argument=f"{place.gun}:${{VERSION}}"))
 
-    pinned = f"{place.gun}@{place.digest}"
-    assert done.stdout == (
-        f"FROM {pinned} AS build\nRUN make\nfrom --platform=linux/amd64 {pinned}\nFROM build\nFROM scratch\n"
-    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == text.format(image=place.pinned, again=place.pinned, argument=place.pinned)
+    written = build(place, tmp_path, f"FROM {place.good}\n", "--output", str(tmp_path / "out"))
+    assert (written.returncode, written.stdout) == (0, "")
+    assert (tmp_path / "out").read_text() == f"FROM {place.pinned}\n"
 
 
 def test_a_build_tool_refuses(place: Place, tmp_path: Path) -> None:
     """
-    Nothing is written where a base image is not signed, and a name that is none is the user's mistake.
+    Where one image is not signed nothing is written, and every one that is wrong is named.
     """
-    file = tmp_path / "Dockerfile"
-    file.write_text(f"FROM {place.gun}:1.0\nFROM {place.gun}:unsigned\n")
-    refused = place.run("build_tool.py", file)
-    file.write_text("FROM a:b:c\n")
-    mistaken = place.run("build_tool.py", file)
+    done = build(place, tmp_path, f"FROM {place.good}\nFROM {place.gun}:unsigned\nFROM {place.gun}:none\n")
 
-    assert (refused.returncode, refused.stdout) == (1, "")
-    assert (mistaken.returncode, mistaken.stdout) == (2, "")
-    assert place.run("build_tool.py", tmp_path / "absent").returncode == 2
+    assert (done.returncode, done.stdout) == (1, "")
+    assert [line.partition(" is not signed")[0] for line in done.stderr.splitlines() if "refused" in line] == [
+        f"{tmp_path}/Dockerfile: refused: {place.gun}:{tag}" for tag in ("unsigned", "none")
+    ]
+    unknown = build(place, tmp_path, f"FROM {place.good}\n", env=NOBODY)
+    assert (unknown.returncode, unknown.stdout) == (3, "")
+    assert f"{tmp_path}/Dockerfile: could not find out: http://127.0.0.1:9 cannot be reached" in unknown.stderr
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "FROM a:b:c",
+        "FROM {good} # the usual one",
+        "FROM {good} AS",
+        "FROM \\\n  {good}",
+        "FROM {good}:${{NONE}}",
+        "FROM",
+        "FROM scratch\nCOPY --from={good} /a /b",
+        "FROM scratch\nCOPY --chown=1:1 \\\n --from={good} /a /b",
+        "FROM scratch\nRUN --mount=type=bind,from={good},target=/x true",
+    ],
+)
+def test_a_build_tool_lets_nothing_by(place: Place, tmp_path: Path, line: str) -> None:
+    """
+    A line that it does not understand, or an image on the side, is no reason to go on.
+    """
+    done = build(place, tmp_path, f"FROM {place.good}\n{line.format(good=place.good)}\n")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"{tmp_path}/Dockerfile: ")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_build_tool_without_a_file(place: Place, tmp_path: Path) -> None:
+    """
+    A Dockerfile that is not there is the caller's mistake.
+    """
+    done = place.run("build_tool.py", tmp_path / "absent")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Traceback" not in done.stderr
 
 
 def test_a_release_job_pushes_signs_and_verifies(place: Place, tmp_path: Path) -> None:
     """
-    Its last line is the name to deploy.
+    Its last line is the name to announce; readers find the tag signed.
     """
     source = write_layout(image("release"), tmp_path / "layout")
-    auth = place.person.docker_config / "config.json"
-    env = {"SKOPEO_COPY": f"--dest-tls-verify=false --authfile={auth}"}
 
-    done = place.run("release_job.sh", source, f"{place.gun}:2.0", env=env)
+    done = place.run("release_job.sh", source, f"{place.gun}:2.0", env={"TRUSTREG_PIN": place.pin})
 
-    assert done.stdout.splitlines()[-1] == f"{place.gun}@{image('release').digest}", done.stderr
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == f"{place.gun}@{image('release').digest}"
+    assert str(place.person.verifier().verify(f"{place.gun}:2.0").digest) == image("release").digest
+
+
+def test_a_release_job_stops(place: Place, tmp_path: Path) -> None:
+    """
+    Without a pin, with another pin, with the wrong passphrase, without a trust server: no name is announced and
+    nothing is signed; only what may pass by itself is tried again.
+    """
+    source, tag = write_layout(image("stopped"), tmp_path / "layout"), f"{place.gun}:3.0"
+    pin = {"TRUSTREG_PIN": place.pin}
+    wrong = dict.fromkeys((name for name in place.person.env if name.endswith("_PASSPHRASE")), "wrong")
+
+    unpinned = place.run("release_job.sh", source, tag)
+    other = place.run("release_job.sh", source, tag, env={"TRUSTREG_PIN": "0" * 64})
+    locked = place.run("release_job.sh", source, tag, env=pin | wrong)
+    alone = place.run("release_job.sh", source, tag, env=pin | NOBODY)
+
+    assert "TRUSTREG_PIN" in unpinned.stderr
+    assert [each.stdout for each in (unpinned, other, locked, alone)] == [""] * 4
+    assert [each.returncode for each in (other, locked, alone)] == [1, 2, 3]
+    assert unpinned.returncode not in (0, 1, 3)
+    assert (locked.stderr.count("passphrase is wrong"), alone.stderr.count("cannot be reached")) == (1, 2)
+    assert place.person.run("verify", tag, check=False).returncode == 1
+
+
+def test_a_release_job_signs_only_what_it_pushed(place: Place, tmp_path: Path) -> None:
+    """
+    Should the tag be moved between push and signature, nothing is signed.
+    """
+    source = write_layout(image("mine"), tmp_path / "layout")
+    theirs = write_layout(image("theirs"), tmp_path / "theirs")
+    wrapper = tmp_path / "bin" / "skopeo"
+    wrapper.parent.mkdir()
+    real = run(["which", "skopeo"], env=place.person.env).stdout.strip()
+    wrapper.write_text(f'#!/bin/sh\n{real} "$@" && {real} copy --quiet {theirs} docker://{place.gun}:4.0\n')
+    wrapper.chmod(0o755)
+    env = {"TRUSTREG_PIN": place.pin, "PATH": f"{wrapper.parent}:{place.person.env['PATH']}"}
+
+    done = place.run("release_job.sh", source, f"{place.gun}:4.0", env=env)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"but the registry serves {image('theirs').digest}" in done.stderr
+    assert place.person.run("verify", f"{place.gun}:4.0", check=False).returncode == 1
 
 
 def test_a_check_before_a_deployment(place: Place) -> None:
     """
-    It prints pinned names, ends on a refusal at once, and on no answer after having tried again.
+    Names in, pinned names out, in order; comments and blanks are passed over.
     """
-    good = place.run("check_before_deploy.sh", stdin=f"# ours\n{place.gun}:1.0\n\n")
-    refused = place.run("check_before_deploy.sh", stdin=f"{place.gun}:1.0\n{place.gun}:unsigned\n")
-    env = {"TRUSTREG_SERVER": "http://127.0.0.1:9", "ATTEMPTS": "2", "PAUSE": "0"}  # where nobody listens
-    unknown = place.run("check_before_deploy.sh", stdin=f"{place.gun}:1.0\n", env=env)
+    done = place.run("check_before_deploy.sh", stdin=f"# ours\n{place.good}\n\n  {place.good}  # twice\n{place.pinned}")
 
-    assert (good.returncode, good.stdout) == (0, f"{place.gun}@{place.digest}\n")
-    assert (refused.returncode, refused.stdout) == (1, "")
-    assert (unknown.returncode, unknown.stdout) == (3, "")
-    assert unknown.stderr.count("cannot be reached") == 2
-    assert place.run("check_before_deploy.sh").returncode == 2
+    assert (done.returncode, done.stdout) == (0, f"{place.pinned}\n" * 3)
+
+
+@pytest.mark.parametrize(
+    ("lines", "env", "code", "said"),
+    [
+        ("{good}\n{gun}:unsigned\n", {}, 1, "{gun}:unsigned is not signed"),
+        ("{good}\n", NOBODY, 3, "no answer after 2 attempts"),
+        ("{gun}:unsigned\n{good}\n", NOBODY, 3, "no answer after 2 attempts"),
+        ("{good}\na:b:c\n", {}, 2, "is not a valid image reference"),
+        ("--no-registry\n{good}\n", {}, 2, "is not a valid image reference"),
+        ("# nothing\n", {}, 2, "no images on standard input"),
+    ],
+    ids=["refused", "no answer", "no answer first", "no name", "an option", "nothing"],
+)
+def test_a_check_that_stops(place: Place, lines: str, env: dict[str, str], code: int, said: str) -> None:
+    """
+    A refusal ends it at once, no answer only after having tried again; in no case is a name printed.
+    """
+    names = {"good": place.good, "gun": place.gun}
+
+    done = place.run("check_before_deploy.sh", stdin=lines.format(**names), env=env)
+
+    assert (done.returncode, done.stdout) == (code, "")
+    assert said.format(**names) in done.stderr
+    assert done.stderr.count("cannot be reached") in (0, 2 * len(lines.splitlines()))

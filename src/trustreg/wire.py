@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from trustreg.errors import TrustregError
     from trustreg.io.auth import Auth
-    from trustreg.io.config import Config
+    from trustreg.io.config import Config, N
     from trustreg.io.config import Site as Settings
     from trustreg.io.docker import DockerCredentials
     from trustreg.io.keystore import FileKeyStore
@@ -104,9 +104,9 @@ class Wiring:
         """Return what the registry of *reference* serves: this is the port ``Registry``."""
         return self._registry(reference.gun).manifest(reference)
 
-    def logical(self, reference: Reference) -> Reference:
-        """Return the name that *reference* is signed under, where it names a mirror."""
-        return self._config.logical(reference)
+    def logical(self, name: N) -> N:
+        """Return the name that *name* is signed under, where it is that of a copy in a mirror."""
+        return self._config.logical(name)
 
     # --- writing ---
 
@@ -313,7 +313,7 @@ class Verifier:
 
     def contents(self, gun: str | Gun) -> client.Contents:
         """Return everything that the collection *gun* says; see :meth:`trustreg.client.Verifier.contents`."""
-        return self._verifier.contents(Gun(gun) if isinstance(gun, str) else gun, self._clock())
+        return self._verifier.contents(self._wiring.logical(_gun(gun)), self._clock())
 
     def _named(self, image: str | Reference) -> Reference:
         return self._wiring.logical(_reference(image))
@@ -374,7 +374,7 @@ class Publisher:
             use: Ids, or how they begin, of keys that are here and are to be used for their roles.
             hold_snapshot: Keep the snapshot key here; otherwise the server holds it.
         """
-        gun = Gun(gun) if isinstance(gun, str) else gun
+        gun = self._wiring.logical(_gun(gun))
         return self._wiring.init(gun, root_kind=root_kind, kind=kind, use=use, hold_snapshot=hold_snapshot)
 
     def sign(self, image: str | Reference) -> Published:
@@ -395,7 +395,7 @@ class Publisher:
 
     def publish(self, gun: str | Gun) -> Published:
         """Publish what is staged; see :meth:`trustreg.publisher.Publisher.publish`."""
-        return self._publish(Gun(gun) if isinstance(gun, str) else gun, self._clock(), ())
+        return self._publish(self._wiring.logical(_gun(gun)), self._clock(), ())
 
     def _additions(self, image: str | Reference) -> tuple[Gun, datetime, tuple[Change, ...]]:
         named, now = self._wiring.logical(_reference(image)), self._clock()
@@ -425,6 +425,10 @@ def _common(
     paths = {"trust_dir": trust_dir, "config": config, "ca": ca}
     flags = {name: os.fspath(path) if path else None for name, path in paths.items()}
     return {**flags, "server": server, "pin": tuple(pins), "first_use": first_use}
+
+
+def _gun(gun: str | Gun) -> Gun:
+    return Gun(gun) if isinstance(gun, str) else gun
 
 
 def _reference(image: str | Reference) -> Reference:

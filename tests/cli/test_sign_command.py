@@ -10,6 +10,8 @@ import pytest
 from scripts.images import image
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.cli.conftest import Desk
 
 
@@ -142,6 +144,25 @@ def test_a_publisher_pins_too(mine: Desk) -> None:
     assert (said.code, said.out) == (1, "")
     assert f"the root of {mine.gun} is refused" in said.err
     assert tags(mine) == {}
+
+
+def test_a_mirror_is_a_name_for_the_same(mine: Desk, tmp_path: Path) -> None:
+    """
+    Every command takes the name of a copy in a mirror for that of the collection, as ``verify`` does.
+    """
+    config, copy = tmp_path / "config.toml", "mirror.example/copies/app"
+    config.write_text(f'[[registry]]\nmatch = "{mine.gun}"\nmirror = "{copy}"\n')
+    config.chmod(0o600)
+    told = ("--config", config)
+    mine.do("sign", "--no-publish", f"{mine.gun}:1.0")
+
+    assert mine.do("publish", *told, copy).lines[-1] == f"{mine.gun}: published targets v2"
+    assert mine.do("list", *told, copy) == mine.do("list", mine.gun)
+    assert mine.do("inspect", *told, f"{copy}:1.0") == mine.do("inspect", f"{mine.gun}:1.0")
+    assert mine.do("remove", *told, f"{copy}:1.0").lines[-1] == f"{mine.gun}: published targets v3"
+    assert "exists already" in mine.run("init", *told, copy).err
+    mine.do("forget", *told, copy)
+    assert mine.run("list", mine.gun).err.startswith(f"trustreg: {mine.gun} was not known before")
 
 
 def test_the_server_is_down(mine: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,7 @@ def list_(ctx: click.Context, wiring: Wiring, gun: Gun, as_: str) -> None:
       trustreg list registry.example/team/app
     """
     with progress(f"reading {gun}"):
-        contents = wiring.verifier().contents(gun, wiring.now())
+        contents = wiring.verifier().contents(wiring.logical(gun), wiring.now())
     if as_ == "json":
         print_json(spell_contents(contents))
     else:
@@ -49,7 +49,7 @@ def inspect(ctx: click.Context, wiring: Wiring, image: Reference, as_: str) -> N
       trustreg inspect registry.example/team/app:1.0
     """
     with progress(f"reading {image.gun}"):
-        contents = wiring.verifier().contents(image.gun, wiring.now())
+        contents = wiring.verifier().contents(wiring.logical(image).gun, wiring.now())
     if as_ == "json":
         print_json(spell_contents(contents, image.tag))
     else:

@@ -53,6 +53,7 @@ def init(
       trustreg init registry.example/team/app
       trustreg init --use 3f9a0c registry.example/team/app
     """
+    gun = wiring.logical(gun)
     with progress(f"beginning {gun}"):
         published = wiring.init(gun, root_kind=root_kind, kind=kind, use=use, hold_snapshot=hold_snapshot_key)
     if as_ == "json":
@@ -92,7 +93,7 @@ def publish(wiring: Wiring, gun: Gun, as_: str) -> None:
     Example:
       trustreg publish registry.example/team/app
     """
-    _finish(wiring, [], as_, no_publish=False, guns=(gun,))
+    _finish(wiring, [], as_, no_publish=False, guns=(wiring.logical(gun),))
 
 
 @click.command(short_help="Take the signature off a tag.")
@@ -129,7 +130,7 @@ def forget(wiring: Wiring, gun: Gun) -> None:
     Example:
       trustreg forget registry.example/team/app
     """
-    wiring.forget(gun)
+    wiring.forget(wiring.logical(gun))
 
 
 def _finish(

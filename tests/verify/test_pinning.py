@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from tests.vectors.loading import Vector, load
 from trustreg.dialects.notary1 import Notary1
 from trustreg.errors import PinError, UntrustedError
 from trustreg.metadata import Envelope, Root
@@ -99,3 +101,65 @@ def test_every_single_damage_to_a_certificate_is_refused_or_harmless() -> None:
             except UntrustedError:
                 refused += 1
     assert refused > len(der)
+
+
+REASONS = {
+    "certificate-ca": "of a CA",
+    "certificate-bundle-reversed": "of a CA",
+    "certificate-other-name": "for 'registry.example/team/other', not for registry.example/team/app",
+    "certificate-longer-name": "for 'registry.example/team/app/more'",
+    "certificate-shorter-name": "for 'registry.example/team'",
+    "certificate-no-name": "for ''",
+    "certificate-star": "for '*'",
+    "certificate-prefix-of-others": "for 'registry.example/other/*'",
+    "certificate-star-inside": "for 'registry.example/*/app'",
+    "certificate-other-name-after-rotation": "for 'registry.example/team/other'",
+    "certificate-expired": "expired at 2026-05-01T11:59:59Z",
+    "certificate-one-expired-of-two": "expired at 2026-05-01T11:59:59Z",
+    "certificate-expired-and-not-replaced": "expired at 2026-05-01T11:59:59Z",
+    "certificate-not-yet": "valid from 2026-05-03T00:00:00Z",
+    "certificate-sha1": "signed with sha1",
+    "certificate-md5": "signed with md5",
+    "certificate-rsa1024": "cannot be used",
+    "certificate-of-another-kind": "cannot be used",
+    "certificate-wrong-id": "cannot be used",
+    "certificate-version": "cannot be used",
+    "certificate-none": "cannot be used",
+    "certificate-unknown-algorithm": "cannot be read",
+    "certificate-extension-twice": "cannot be read",
+    "certificate-raw-key": "is no certificate",
+    "certificate-no-pem": "is no certificate",
+    "pin-key-other": "is not pinned",
+    "pin-key-other-warm": "is not pinned",
+    "pin-key-after-rotation": "is not pinned",
+    "pin-key-cut": "is not pinned",
+    "pin-key-half": "is not pinned",
+    "pin-certificate-other": "is not pinned",
+    "pin-certificate-of-the-same-key": "is not pinned",
+    "pin-authority-gap": "is issued by none of the pinned CAs",
+    "pin-authority-expired": "is issued by none of the pinned CAs",
+    "pin-authority-between-expired": "is issued by none of the pinned CAs",
+    "pin-authority-between-none": "is issued by none of the pinned CAs",
+    "pin-authority-between-may-not": "is issued by none of the pinned CAs",
+    "pin-authority-too-deep": "is issued by none of the pinned CAs",
+    "pin-authority-other": "is issued by none of the pinned CAs",
+    "pin-authority-self-signed": "is issued by none of the pinned CAs",
+}
+
+
+def test_every_refused_root_has_a_reason_here() -> None:
+    """
+    The code is the same for all; the sentence is not.
+    """
+    assert REASONS.keys() == {vector.name for vector in load("notary1") if vector.expect.get("error") == "pin"}
+
+
+@pytest.mark.parametrize("vector", [v for v in load("notary1") if v.name in REASONS], ids=attrgetter("name"))
+def test_a_root_is_refused_for_its_own_reason(vector: Vector) -> None:
+    """
+    And not for another one that happens to come first.
+    """
+    with pytest.raises(PinError) as caught:
+        vector.world().drive(vector.workflow().refresh())
+
+    assert REASONS[vector.name] in caught.value.problem

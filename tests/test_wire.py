@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -48,6 +49,99 @@ def test_the_life_of_a_tag(servers: tuple[Peer, RegistryPeer], tmp_path: Path) -
     publisher.stage(f"{gun}:1.0")
     assert publisher.publish(gun).versions == {"targets": 4}
     assert isinstance(publisher.remove(f"{gun}:1.0").changes[0], trustreg.RemoveTarget)
+
+
+@pytest.fixture(scope="module")
+def signed(servers: tuple[Peer, RegistryPeer], tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An image of a collection that stays as it is."""
+    server, registry = servers
+    home = tmp_path_factory.mktemp("publisher")
+    name = f"{registry.host}/library/stays:1.0"
+    env = {"HOME": str(home), "TRUSTREG_PASSPHRASE": "correct horse"}
+    Skopeo(registry).push(image("stays"), "library/stays:1.0")
+    publisher = trustreg.Publisher(server=server.url, trust_dir=home / "trust", env=env)
+    publisher.init(name.removesuffix(":1.0"))
+    publisher.sign(name)
+    return name
+
+
+@pytest.mark.parametrize("minutes", [0, 5])
+def test_threads_share_a_verifier(
+    servers: tuple[Peer, RegistryPeer], signed: str, tmp_path: Path, minutes: int
+) -> None:
+    """
+    One verifier for all threads of a webhook; within ``max_age`` the trust server is asked once, the registry always.
+    """
+    asked: list[str] = []
+    verifier = trustreg.Verifier(
+        server=servers[0].url,
+        trust_dir=tmp_path / "trust",
+        env={"HOME": str(tmp_path)},
+        max_age=timedelta(minutes=minutes),
+        trace=asked.append,
+    )
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: verifier.verify(signed).digest, range(40)))
+
+    assert {str(digest) for digest in found} == {image("stays").digest}
+    timestamps = sum("timestamp.json: 200" in line for line in asked)
+    assert timestamps == (1 if minutes else 40)
+    assert sum("manifests/1.0: 200" in line for line in asked) == 40
+
+
+def test_verdicts_of_many_collections_come_in_order(
+    servers: tuple[Peer, RegistryPeer], signed: str, tmp_path: Path
+) -> None:
+    """
+    A hundred images, most of collections that nobody began: each verdict is for its image.
+    """
+    verifier = trustreg.Verifier(server=servers[0].url, trust_dir=tmp_path, env={"HOME": str(tmp_path)})
+    host = signed.partition("/")[0]
+    images = [signed if number % 10 == 0 else f"{host}/library/none-{number}:1.0" for number in range(100)]
+
+    verdicts = verifier.judge_all(images)
+
+    assert [verdict.image for verdict in verdicts] == images
+    assert [isinstance(verdict, trustreg.Trusted) for verdict in verdicts] == [
+        number % 10 == 0 for number in range(100)
+    ]
+
+
+def test_the_clock_is_the_callers(servers: tuple[Peer, RegistryPeer], signed: str, tmp_path: Path) -> None:
+    """
+    What is expired at the time that the caller's clock shows is refused, though it is fresh today.
+    """
+    later = datetime.now(UTC) + timedelta(days=4000)
+    verifier = trustreg.Verifier(
+        server=servers[0].url, trust_dir=tmp_path / "trust", env={"HOME": str(tmp_path)}, clock=lambda: later
+    )
+
+    with pytest.raises(trustreg.UntrustedError, match="expired at"):
+        verifier.verify(signed)
+    assert not list((tmp_path / "trust").rglob("*.json"))
+
+
+def test_settings_are_found_as_by_the_command_line(
+    servers: tuple[Peer, RegistryPeer], signed: str, tmp_path: Path
+) -> None:
+    """
+    An argument wins over the environment, that over the file; the process' own environment counts where none is given.
+    """
+    config = tmp_path / "config.toml"
+    config.write_text('[defaults]\nserver = "http://127.0.0.1:9"\nfirst_use = false\n')
+    config.chmod(0o600)
+    env = {"HOME": str(tmp_path), "TRUSTREG_CONFIG": str(config), "TRUSTREG_TRUST_DIR": str(tmp_path / "trust")}
+    right = {"TRUSTREG_SERVER": servers[0].url}
+
+    by_file = trustreg.Verifier(env=env).judge(signed)
+    by_env = trustreg.Verifier(env=env | right).judge(signed)
+    by_argument = trustreg.Verifier(env=env | right, first_use=True).judge(signed)
+
+    assert isinstance(by_file, trustreg.Unknown)
+    assert isinstance(by_env, trustreg.Untrusted)
+    assert by_env.error.code == "first-use"
+    assert isinstance(by_argument, trustreg.Trusted)
+    assert by_argument.first_use
 
 
 def test_errors_of_three_families(tmp_path: Path) -> None:

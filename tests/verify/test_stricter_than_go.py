@@ -129,7 +129,7 @@ def test_a_server_that_answers_something_else_is_no_reason_to_take_the_cache(err
     verifier = Verifier(Notary1(), lambda _: shop.site, shop)
     verifier.verify(Reference.parse(f"{GUN}:v1"), NOW - timedelta(hours=1), compare=False)
 
-    shop.trouble = error("the trust server", 500, "it is in trouble")  # type: ignore[call-arg]
+    shop.trouble = error("the trust server", 500, "it is in trouble")
 
     with pytest.raises(error):
         verifier.verify(Reference.parse(f"{GUN}:v1"), NOW, compare=False)

@@ -309,6 +309,21 @@ def test_a_role_read_late_is_judged_by_the_time_of_the_question(look: str) -> No
     assert isinstance(error, ExpiredError)
 
 
+def test_behind_a_role_that_failed_nothing_counts() -> None:
+    """A listing says of a tag what verify would: refused, where the role that comes first cannot be believed."""
+    begun = datetime(2026, 5, 3, 12, tzinfo=UTC)
+    collection = Collection.usual(Delegated("targets/releases", [raw("releases")]))
+    collection.parts["targets/releases"].expires = "2026-05-02T00:00:00Z"
+    server = Fixed(collection.publish().repository())
+    verifier = Verifier(DIALECT, lambda _: Site(server=server, cache=MemoryCache()), MemoryRegistry())
+
+    contents = verifier.contents(Gun(collection.gun), begun)
+
+    assert isinstance(verifier.judge(Reference.parse(f"{collection.gun}:v1"), begun, compare=False), Untrusted)
+    assert "v1" in {entry.tag for entry in contents.entries}
+    assert not any(entry.counts for entry in contents.entries)
+
+
 def test_sha512_targets_are_compared_with_nothing_the_registry_has(world: World) -> None:
     """A digest of another algorithm than was signed is another name."""
     world.sign()

@@ -3,7 +3,8 @@
 Everything outside comes through ``ports``.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+import itertools
+from collections.abc import Callable, Container, Iterator, Mapping
 from datetime import datetime, timedelta
 from threading import Lock
 from typing import Protocol, TypeAlias, TypeVar
@@ -222,7 +223,7 @@ class Verifier:
                 server=opened.site.server.where,
                 roles=tuple(_role_states(workflow)),
                 entries=tuple(
-                    sorted(_entries(workflow, opened.site.roles), key=lambda e: (e.tag, not e.counts, e.role))
+                    sorted(_entries(workflow, opened.site.roles, failed), key=lambda e: (e.tag, not e.counts, e.role))
                 ),
                 failed=failed,
                 expires=workflow.expires(tuple(workflow.roles.values())),
@@ -371,8 +372,10 @@ def _names_with(targets: Verified[Targets] | None, algorithm: str, digest: bytes
     return [name for name, meta in targets.signed.targets.items() if meta.hashes.get(algorithm) == digest]
 
 
-def _entries(workflow: Workflow, counting: tuple[str, ...]) -> Iterator[Entry]:
-    order = {role: rank for rank, role in enumerate(counting)}
+def _entries(workflow: Workflow, counting: tuple[str, ...], failed: Container[str]) -> Iterator[Entry]:
+    # Behind a role that failed nothing counts: its word would have come first, and it is not known.
+    sound = itertools.takewhile(lambda role: role not in failed, counting)
+    order = {role: rank for rank, role in enumerate(sound)}
     first: dict[str, str] = {}
     for role in sorted(workflow.roles, key=lambda role: order.get(role, len(order))):
         for name in workflow.roles[role].signed.targets if role in order else ():

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from trustreg.cli.config import config
+from trustreg.cli.commands import cli
 from trustreg.errors import SettingError
 from trustreg.io import config as configuration
 
@@ -36,7 +36,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(config, list(arguments), catch_exceptions=True)
+    return CliRunner().invoke(cli, ["config", *arguments], catch_exceptions=True)
 
 
 def test_what_holds_for_a_collection(file: Path) -> None:

@@ -171,6 +171,16 @@ def test_a_helper_is_told_the_host(tmp_path: Path, host: str, asked: str) -> Non
     assert password(found(tmp_path, {"credsStore": "x"}, host, PATH=path)) == asked
 
 
+def test_a_helper_gets_no_secret_of_ours(tmp_path: Path) -> None:
+    """It runs in our environment, less what opens keys and trust servers."""
+    path = helper(
+        tmp_path / "bin", "x", """printf '{"Username":"u","Secret":"%s"}' "$NOTARY_AUTH$TRUSTREG_PASSPHRASE$A" """
+    )
+    secrets = {"NOTARY_AUTH": "no", "TRUSTREG_PASSPHRASE": "no", "A": "yes"}
+
+    assert password(found(tmp_path, {"credsStore": "x"}, "a.org", PATH=path, **secrets)) == "yes"
+
+
 def test_a_helper_may_return_an_identity_token(tmp_path: Path) -> None:
     """The user <token> means that the secret is one."""
     path = helper(tmp_path / "bin", "x", """echo '{"Username":"<token>","Secret":"t"}'""")

@@ -409,6 +409,13 @@ def test_a_refusal_without_words_has_a_phrase() -> None:
     assert "speaks https" in str(hint)
 
 
+def test_an_error_code_nested_beyond_sense_is_no_trouble() -> None:
+    """What is no text is not spelled out."""
+    nested = b'{"errors":[{"code":' + b"[" * 1020 + b"]" * 1020 + b',"message":"m"}]}'
+
+    assert [error.code for error in api_errors(Reply(Url.parse("https://a/"), 500, {}, nested))] in (["…"], [])
+
+
 @pytest.mark.parametrize(
     "body", [b"", b"[]", b"{}", b'{"errors":1}', b'{"errors":[1]}', b'{"errors":[{}]}', b"\xff", b"null"]
 )

@@ -137,7 +137,7 @@ class DockerCredentials:
                 [program, "get"],
                 input=(_HUB_KEY if host == _HUB else host).encode(),
                 capture_output=True,
-                env=dict(self._env),
+                env={name: value for name, value in self._env.items() if not _SECRET.fullmatch(name)},
                 timeout=self._helper_timeout,
                 check=False,
             )
@@ -276,3 +276,4 @@ _OURS = {
 }
 _LARGEST_CONFIG = 4 << 20  # bytes; a cluster's merged pull secrets stay below 1 MiB
 _LARGEST_ANSWER = 1 << 20  # bytes; cloud tokens have a few thousand
+_SECRET = re.compile(r"TRUSTREG_.*|.*_PASSPHRASE|NOTARY_AUTH")  # secrets that a helper has no use for

@@ -394,6 +394,8 @@ def clock_hint(reply: Reply) -> str | None:
 
 def plain(text: object, longest: int = 200) -> str:
     """Return *text* from elsewhere so that it can be shown: on one line, nothing a terminal obeys, not too long."""
+    if not isinstance(text, str | int | Exception):  # parsed JSON may be nested deeper than Python can spell
+        return "…"
     shown = "".join(char if char.isprintable() else " " for char in str(text)[: longest + 1])
     return shown if len(shown) <= longest else f"{shown[:longest]}…"
 

@@ -6,6 +6,7 @@ it has read it back.
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from typing import TypeAlias
 
 from trustreg.client import Site, Sites, drive
 from trustreg.dialect import Dialect
@@ -25,7 +26,7 @@ from trustreg.errors import (
     UnsignedError,
     UntrustedError,
 )
-from trustreg.metadata import FileMeta, Key, Role, Root
+from trustreg.metadata import FileMeta, Key, Role, Root, Signed
 from trustreg.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, Gun, Reference
 from trustreg.ports import Cache, HeldKey, KeyStore, Registry, Stage, TrustServer
 from trustreg.sign.changes import AddTarget, Change, RemoveTarget
@@ -34,8 +35,10 @@ from trustreg.sign.signer import Signer, describe
 from trustreg.values import dataclass
 from trustreg.verify.pinning import Pins
 from trustreg.verify.requests import Keep, Memory, Want
-from trustreg.verify.signatures import load, verify
+from trustreg.verify.signatures import Verified, load, verify
 from trustreg.verify.workflow import Limits, Workflow
+
+_Proven: TypeAlias = Mapping[str, Verified[Signed]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,16 +107,16 @@ class Publisher:
         made: list[HeldKey] = []
         try:
             signers = self._signers(gun, make, {held.role: held for held in use}, made, hold_snapshot=hold_snapshot)
-            files = self._begin(gun, now, site.server, signers)
+            proven = self._begin(gun, now, site.server, signers)
         except BaseException:
             self._forget(made)
             raise
         try:
-            self._deliver(gun, now, site, files)
+            self._deliver(gun, now, site, proven)
         except (PublishRefusedError, UnauthorizedError, ConflictError):
             self._forget(made)  # it was refused for certain; after any other failure it may have been published
             raise
-        return Published(gun=gun, versions=self._versions(files))
+        return Published(gun=gun, versions=_versions(proven))
 
     def additions(self, image: Reference, registry: Registry, now: datetime) -> tuple[AddTarget, ...]:
         """Return what says that the tag of *image* is what the registry serves for it, in each role that is to sign it.
@@ -173,16 +176,16 @@ class Publisher:
         staged = stage.changes()
         wanted = (*(change for _, change in staged), *changes)
         try:
-            files = self._publish_on(*self._read(gun, now), gun, now, wanted)
+            proven = self._publish_on(*self._read(gun, now), gun, now, wanted)
         except ConflictError:
             self._last = None
-            files = self._publish_on(*self._read(gun, now), gun, now, wanted)
+            proven = self._publish_on(*self._read(gun, now), gun, now, wanted)
         stage.clear(name for name, _ in staged)
-        return Published(gun=gun, versions=self._versions(files), changes=wanted)
+        return Published(gun=gun, versions=_versions(proven), changes=wanted)
 
     def _publish_on(
         self, site: Site, workflow: Workflow, gun: Gun, now: datetime, changes: tuple[Change, ...]
-    ) -> dict[str, bytes]:
+    ) -> _Proven:
         """Publish *changes* on top of the reading *workflow*."""
         for role in {role for change in changes for role in _lineage(change.role)}:
             drive(workflow.load(role), site.server, site.cache)
@@ -194,10 +197,9 @@ class Publisher:
         if not draft.touched:
             return {}
         held = self._held()
-        files = draft.sign(lambda key: self._signer(key, held))
-        self._prove(draft, files)
-        self._deliver(gun, now, site, files)
-        return files
+        proven = self._prove(draft, draft.sign(lambda key: self._signer(key, held)))
+        self._deliver(gun, now, site, proven)
+        return proven
 
     def _signers(
         self,
@@ -220,7 +222,7 @@ class Publisher:
                 made.append(self._keys.add(signers[role], role, None if role == ROOT else str(gun)))
         return signers
 
-    def _begin(self, gun: Gun, now: datetime, server: TrustServer, signers: Mapping[str, Signer]) -> dict[str, bytes]:
+    def _begin(self, gun: Gun, now: datetime, server: TrustServer, signers: Mapping[str, Signer]) -> _Proven:
         """Make the first files of *gun*."""
         certificate = self._certify(signers[ROOT], gun, now)
         keys = {ROOT: self._dialect.key(signers[ROOT].kind, certificates=(certificate,))}
@@ -230,9 +232,7 @@ class Publisher:
             keys[role] = offered or self._server_key(server, role)
         by_id = {keys[role].id: signer for role, signer in signers.items()}
         draft = create(self._dialect, now, keys, self._lifetimes)
-        files = draft.sign(lambda key: by_id.get(key.id))
-        self._prove(draft, files)
-        return files
+        return self._prove(draft, draft.sign(lambda key: by_id.get(key.id)))
 
     def _server_key(self, server: TrustServer, role: str) -> Key:
         """Return the key that *server* signs *role* with: one that can, for what it says is what gets signed."""
@@ -250,51 +250,45 @@ class Publisher:
             self._last = (gun, now, site, workflow)
         return self._last[2:]
 
-    def _prove(self, draft: Draft, files: Mapping[str, bytes]) -> None:
+    def _prove(self, draft: Draft, files: Mapping[str, bytes]) -> _Proven:
         """Put what is about to be published before the verifier that readers use."""
-        for name, raw in files.items():
-            role, keys = draft.authority(name)
-            verify(self._dialect.decode(name, raw), role, keys)
+        return {name: verify(self._dialect.decode(name, raw), *draft.authority(name)) for name, raw in files.items()}
 
-    def _deliver(self, gun: Gun, now: datetime, site: Site, files: dict[str, bytes]) -> None:
-        """Upload *files* and read back: what counts is what readers get, not what the server answered."""
+    def _deliver(self, gun: Gun, now: datetime, site: Site, proven: _Proven) -> None:
+        """Upload *proven* and read back: what counts is what readers get, not what the server answered."""
         self._last = None
         try:
-            site.server.publish(files)
+            site.server.publish({role: mine.raw for role, mine in proven.items()})
         except OfflineError:
             try:
-                self._confirm(gun, now, site, files)
+                self._confirm(gun, now, site, proven)
             except (UnprovenError, UnavailableError):
                 pass
             else:
                 return  # only the answer got lost
             raise
-        self._confirm(gun, now, site, files)
+        self._confirm(gun, now, site, proven)
 
-    def _confirm(self, gun: Gun, now: datetime, site: Site, files: Mapping[str, bytes]) -> None:
-        """Read the collection as a reader does, and find *files* in it, or later ones."""
-        cache = _Just(site.cache, files)
+    def _confirm(self, gun: Gun, now: datetime, site: Site, proven: _Proven) -> None:
+        """Read the collection as a reader does, and find *proven* in it, or later files."""
+        cache = _Just(site.cache, {role: mine.raw for role, mine in proven.items()})
         pins = site.pins
-        if ROOT in files:  # a first root is not to be taken on trust by the very one who signed it
-            first = self._dialect.decode(ROOT, files[ROOT]).signed
+        if ROOT in proven:  # a first root is not to be taken on trust by the very one who signed it
+            first = proven[ROOT].signed
             pins = Pins(keys=first.roles[ROOT].keyids if isinstance(first, Root) else ())
         workflow = Workflow(self._dialect, gun, now, pins=pins, where=site.server.where)
         try:
             drive(workflow.refresh(), site.server, cache)
-            for role in files:
+            for role in proven:
                 if role not in {ROOT, SNAPSHOT}:
                     drive(workflow.load(role), site.server, cache)
         except UntrustedError as exc:
             raise UnprovenError(str(gun), str(exc)) from exc
         current = {ROOT: workflow.root, SNAPSHOT: workflow.snapshot, **workflow.roles}
-        for role, raw in files.items():
-            served = current.get(role)
-            mine = self._dialect.decode(role, raw).signed.version
-            if served is None or (served.raw != raw and served.signed.version <= mine):
-                raise UnprovenError(str(gun), f"the server does not have {role} v{mine} as it was published")
-
-    def _versions(self, files: Mapping[str, bytes]) -> dict[str, int]:
-        return {role: self._dialect.decode(role, raw).signed.version for role, raw in files.items()}
+        for role, mine in proven.items():
+            served, version = current.get(role), mine.signed.version
+            if served is None or (served.raw != mine.raw and served.signed.version <= version):
+                raise UnprovenError(str(gun), f"the server does not have {role} v{version} as it was published")
 
     # --- keys ---
 
@@ -346,6 +340,10 @@ def _tag(image: Reference) -> str:
     if image.tag is None:
         raise NameFormError(str(image), "tagged image", "a tag is what gets signed, and it names none")
     return image.tag
+
+
+def _versions(proven: _Proven) -> dict[str, int]:
+    return {role: mine.signed.version for role, mine in proven.items()}
 
 
 def _lineage(role: str) -> tuple[str, ...]:

@@ -71,7 +71,10 @@ def unplain(value: Any) -> tuple[str, ...] | None:
     """Return the member names that lead to the first number that is not plain, or ``None``."""
     if isinstance(value, dict):
         for name, inner in value.items():
-            if type(inner) is not str and (way := unplain(inner)) is not None:
+            kind = type(inner)  # most are texts and small integers, and there may be ten thousands of them
+            if kind is str or (kind is int and -LARGEST_INTEGER <= inner <= LARGEST_INTEGER):
+                continue
+            if (way := unplain(inner)) is not None:
                 return (name, *way)
     elif isinstance(value, list | tuple):
         return next((way for inner in value if (way := unplain(inner)) is not None), None)

@@ -10,7 +10,7 @@ import pytest
 from tests.interop.test_notary_reads import delegate, row, sha256
 from tests.interop.test_notary_writes import push, signed
 from tests.interop.test_peers import signer
-from tests.peers import require
+from tests.peers import TargetRow, require
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -150,3 +150,34 @@ def test_at_the_same_time(
                 done.result(timeout=60)
 
     assert sorted(expected, key=str) == go_notary(trust_server).list(gun) == people(trust_server).list(gun)
+
+
+def test_both_read_from_one_folder(trust_server: Peer, go_notary: Go, people: People, gun: str) -> None:
+    """
+    Go's client replaces cached files while trustreg reads them, and the other way round: neither is ever misled.
+    """
+    publisher, go = go_notary(trust_server), go_notary(trust_server)
+    publisher.init(gun)
+    publisher.addhash(gun, "v1", 2, sha256=sha256("v1"), publish=True)
+    person = people(trust_server, trust_dir=go.trust_dir)
+    go.list(gun)
+    expected = [row("v1")]
+
+    def ours() -> None:
+        for _ in range(20):
+            found = person.verifier().verify(f"{gun}:v1", compare=False)
+            assert found.digest.hex == sha256("v1")
+
+    def theirs() -> None:
+        for _ in range(20):
+            assert set(go.list(gun)) >= {row("v1")}
+
+    with ThreadPoolExecutor(2) as pool:
+        running = [pool.submit(ours), pool.submit(theirs)]
+        for number in range(5):
+            publisher.addhash(gun, f"w{number}", 2, sha256=sha256(f"w{number}"), publish=True)
+            expected.append(TargetRow(f"w{number}", sha256(f"w{number}"), 2, "targets"))
+        for done in running:
+            done.result(timeout=60)
+
+    assert expected == go.list(gun) == person.list(gun)

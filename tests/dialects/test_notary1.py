@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.vectors.loading import load
 from trustreg.dialects.notary1 import Notary1, exact
 from trustreg.errors import FormatError
 from trustreg.metadata import FileMeta, Targets
@@ -139,3 +141,32 @@ def test_what_a_go_publisher_writes_is_exact() -> None:
     collection = Collection.usual(Delegated(RELEASES, [raw("releases")]))
     for role, file in collection.publish().files.items():
         exact(role, file)
+
+
+def recorded() -> list[Any]:
+    """Return every file that Go wrote, by role."""
+    files = {
+        (want_role(path), file)
+        for vector in load("notary1/recorded")
+        for path, file in (*vector.repository.items(), *vector.kept.items())
+    }
+    return [
+        pytest.param(role, file, id=f"{role}-{hashlib.sha256(file).hexdigest()[:8]}") for role, file in sorted(files)
+    ]
+
+
+def want_role(path: str) -> str:
+    """Return the role whose file lies at *path*: ``2.root.json``, ``targets/releases.HASH.json``, ``snapshot``."""
+    name = path.removesuffix(".json")
+    return "root" if name.endswith("root") else name.partition(".")[0]
+
+
+@pytest.mark.parametrize(("role", "file"), recorded())
+def test_what_go_wrote_is_exact_and_written_again_alike(role: str, file: bytes) -> None:
+    """
+    Real files pass, and come out of reading and writing as they were.
+    """
+    exact(role, file)
+    claim = Notary1().decode(role, file)
+
+    assert Notary1().encode(claim.payload, claim.signatures) == file

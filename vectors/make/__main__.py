@@ -14,9 +14,9 @@ import vectors.make
 
 
 def makers() -> Iterator[ModuleType]:
-    """Yield the modules that write vectors: those with a ``FOLDER`` and a ``main``."""
+    """Yield the modules that write vectors: those with a ``FOLDER`` and a ``main``, but for what only records."""
     for found in pkgutil.iter_modules(vectors.make.__path__):
-        if not found.name.startswith("_") and not found.ispkg:
+        if not found.name.startswith(("_", "record_")) and not found.ispkg:
             module = importlib.import_module(f"vectors.make.{found.name}")
             if hasattr(module, "FOLDER") and hasattr(module, "main"):
                 yield module

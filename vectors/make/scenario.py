@@ -20,6 +20,7 @@ Named: TypeAlias = tuple[str, Vector]
 Step: TypeAlias = tuple[str, list[Any]]
 
 RELEASES: Final = "targets/releases"
+NIGHTLY: Final = "targets/releases/nightly"
 ROLES: Final = (*TOP, RELEASES)
 ROOT_LIMIT: Final = 4 << 20
 TIMESTAMP_LIMIT: Final = 1 << 16
@@ -71,9 +72,9 @@ def case(
     version = met or published.collection.parts["root"].version
     steps = [
         ("", ["remember"]),
-        *_root_steps(repository, kept, memory["floors"], version, (limits or {}).get("root", ROOT_LIMIT)),
+        *root_steps(repository, kept, memory["floors"], version, (limits or {}).get("root", ROOT_LIMIT)),
         ("timestamp", ["want", "timestamp.json", (limits or {}).get("timestamp", TIMESTAMP_LIMIT)]),
-        *_other_steps(published, kept, loads),
+        *other_steps(published, kept, loads),
     ]
     vector: Vector = {
         "comment": comment,
@@ -82,9 +83,9 @@ def case(
         "now": NOW,
         "pins": {"keys": [], "certificates": [], "authorities": [], "first_use": True} | (pins or {}),
         **({"limits": limits} if limits else {}),
-        "kept": {role: _shown(content) for role, content in kept.items()},
+        "kept": {role: shown(content) for role, content in kept.items()},
         "memory": memory,
-        "repository": {path: _shown(content) for path, content in repository.items()},
+        "repository": {path: shown(content) for path, content in repository.items()},
         "ask": ask or {"gun": published.collection.gun, "name": "v1", "roles": [RELEASES, "targets"]},
         "expect": expect,
         "trace": _until(at, steps, again=expect.get("error") in RETRIED and at not in loads),
@@ -92,7 +93,7 @@ def case(
     return name, vector
 
 
-def _root_steps(
+def root_steps(
     repository: Mapping[str, bytes], kept: Mapping[str, bytes], floors: Json, version: int, limit: int
 ) -> Iterator[Step]:
     """Yield how a root is found and followed: the kept one if it is the trusted one, then the next, and the next."""
@@ -111,7 +112,7 @@ def _root_steps(
             break
 
 
-def _other_steps(published: Published, kept: Mapping[str, bytes], loads: tuple[str, ...]) -> Iterator[Step]:
+def other_steps(published: Published, kept: Mapping[str, bytes], loads: tuple[str, ...]) -> Iterator[Step]:
     """Yield how listed files are read: from the cache if it has the listed one; and what is kept in the end."""
     for role in ("snapshot", "targets"):
         yield from _step(published, kept, role)
@@ -137,7 +138,7 @@ def _until(at: str | list[Any] | None, steps: list[Step], *, again: bool) -> lis
     return requests * (2 if again else 1)
 
 
-def _shown(content: bytes) -> str | dict[str, str]:
+def shown(content: bytes) -> str | dict[str, str]:
     """Return *content* as text, if it is that."""
     try:
         return content.decode()

@@ -5,10 +5,9 @@ from typing import Final
 
 from vectors.make.collection import GUN, NOW, Collection, Delegated, Json, Published
 from vectors.make.material import raw
-from vectors.make.scenario import RELEASES, Named, case, error, found, threshold, usual, with_expiry
+from vectors.make.scenario import NIGHTLY, RELEASES, Named, case, error, found, threshold, usual, with_expiry
 
 SOURCE: Final = "TUF 1.0.34 section 5.6.7; notary client/client.go"
-NIGHTLY: Final = "targets/releases/nightly"
 
 
 def make() -> Iterator[Named]:

@@ -16,6 +16,7 @@ from tests.peers import require
 from tests.peers.command import give_up
 
 SCRIPT = Path(sys.executable).with_name("trustreg")
+COMMANDS = ("verify", "list")
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from dataclasses import replace
@@ -170,3 +171,40 @@ def test_what_go_wrote_is_exact_and_written_again_alike(role: str, file: bytes) 
     claim = Notary1().decode(role, file)
 
     assert Notary1().encode(claim.payload, claim.signatures) == file
+
+
+@pytest.mark.parametrize(
+    ("file", "path"),
+    [
+        (b"", ""),
+        (b"[]", ""),
+        (b"{}", "keytype"),
+        (b'{"keytype":1,"keyval":{"public":"AA=="}}', "keytype"),
+        (rb'{"keytype":"\ud800","keyval":{"public":"AA=="}}', ""),
+        (b'{"keytype":"ed25519","keyval":[]}', "keyval"),
+        (b'{"keytype":"ed25519","keyval":{}}', "keyval.public"),
+        (b'{"keytype":"ed25519","keyval":{"public":"?"}}', "keyval.public"),
+        (b'{"keytype":"ed25519","keytype":"ecdsa","keyval":{"public":"AA=="}}', ""),
+    ],
+)
+def test_what_a_server_says_is_its_key_is_read_as_strictly(file: bytes, path: str) -> None:
+    """
+    It goes into a root: a key, or a refusal that says where.
+    """
+    with pytest.raises(FormatError) as caught:
+        Notary1().read_key(file)
+
+    assert (caught.value.role, caught.value.path) == ("server key", path)
+
+
+@pytest.mark.parametrize("kind", ["ed25519", "p256", "rsa2048"])
+def test_a_server_key_is_read_as_it_is_written(kind: str) -> None:
+    """
+    Under the id that it has in metadata.
+    """
+    listed = raw("server", kind)
+    public = base64.b64decode(listed.spelled["keyval"]["public"])
+    key = Notary1().key(listed.spelled["keytype"], public)
+
+    assert key.id == listed.id
+    assert Notary1().read_key(Notary1().spell_key(key)) == key

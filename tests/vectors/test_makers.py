@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.vectors.loading import VECTORS, VectorError, load, read
+from tests.vectors.loading import VECTORS, Vector, VectorError, load, read
 from vectors.make.__main__ import makers
 
 if TYPE_CHECKING:
@@ -110,4 +112,20 @@ def test_every_error_of_the_workflow_is_met() -> None:
         "threshold",
         "too-large",
         "version",
+    }
+
+
+def test_the_readme_names_every_field_and_error() -> None:
+    """
+    Whoever implements a reader finds all of them there.
+    """
+    text = (VECTORS / "README.md").read_text("utf-8")
+    met = {str(vector.expect["error"]) for vector in load("notary1") if "error" in vector.expect}
+    facts = {name for vector in load("notary1") for name in vector.expect.get("facts", ())}
+    names = {field.name for field in fields(Vector)} - {"name"}
+
+    assert {name for name in (*names, *met, *facts) if f"`{name}`" not in text} == set()
+    assert {path.name for path in VECTORS.iterdir() if path.is_dir() and path.name != "make"} <= {
+        *re.findall(r"\]\((\w+)\)", text),
+        "__pycache__",
     }

@@ -91,9 +91,9 @@ class Notary1:
         where = "server key"
         try:
             item = Members(where, "", canonical.parse_strictly(raw))
+            return _key(item.text("keytype"), item.members("keyval").base64("public"))
         except ValueError as exc:
             raise FormatError(where, "", str(exc)) from exc
-        return _key(item.text("keytype"), item.members("keyval").base64("public"))
 
     def spell_key(self, key: Key) -> bytes:
         """Return *key* as servers offer it; here ``public`` stands before ``private``."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +16,7 @@ from trustreg.names import ROOT, Gun, Reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from trustreg.errors import TrustregError
     from trustreg.io.auth import Auth
@@ -40,6 +42,7 @@ class Wiring:
         clock: Reads the time.
         trace: Is told of each request, one line each.
         warn: Is told of what was passed over: a key file that holds no key.
+        hushed: Keeps everything else from writing to the terminal while a person is asked something.
     """
 
     def __init__(
@@ -49,8 +52,10 @@ class Wiring:
         clock: Callable[[], datetime],
         trace: Callable[[str], None] | None = None,
         warn: Callable[[TrustregError], None] = lambda _: None,
+        hushed: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        self._flags, self._env, self._clock, self._trace, self._warn = flags, env, clock, trace, warn
+        self._flags, self._env, self._clock = flags, env, clock
+        self._trace, self._warn, self._hushed = trace, warn, hushed
         self._ways: dict[Any, Auth] = {}
         self._registries: dict[Gun, HttpRegistry] = {}
         self._lock = Lock()
@@ -167,7 +172,7 @@ class Wiring:
         from trustreg.io.passphrases import Passphrases, terminal_prompt
 
         file = self._flags.get("passphrase_file")
-        return Passphrases(self._env, file=Path(file) if file else None, prompt=terminal_prompt())
+        return Passphrases(self._env, file=Path(file) if file else None, prompt=terminal_prompt(self._hushed))
 
     # --- finding the way ---
 

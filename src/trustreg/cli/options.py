@@ -3,11 +3,13 @@
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import wraps
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import click
 
+from trustreg.cli.progress import hushed
+from trustreg.cli.render import complain, say
 from trustreg.errors import NameFormError, TrustregError
 from trustreg.names import Gun, Reference
 from trustreg.wire import Wiring
@@ -79,14 +81,19 @@ def settings(command: Callable[Concatenate[Wiring, P], R], *, options: tuple[Any
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         flags = {name: kwargs.pop(name) for name in names}
         verbose = bool(flags.pop("verbose", False))
-        trace = (lambda line: click.echo(line, err=True)) if verbose else None
-        wiring = Wiring(flags, os.environ, lambda: datetime.now(UTC), trace, _pass_over)
+        wiring = make_wiring(flags, verbose=verbose)
         click.get_current_context().obj = wiring
         return command(wiring, *args, **kwargs)
 
     for option in reversed(options):
         wrapped = option(wrapped)
     return wrapped
+
+
+def make_wiring(flags: dict[str, Any], *, verbose: bool = False) -> Wiring:
+    """Return what a command needs, of this process, with *flags*."""
+    trace = partial(say, err=True) if verbose else None
+    return Wiring(flags, os.environ, lambda: datetime.now(UTC), trace, _pass_over, hushed)
 
 
 def reading(command: Callable[Concatenate[Wiring, P], R]) -> Callable[P, R]:
@@ -105,8 +112,6 @@ def with_keys(command: Callable[Concatenate[Wiring, P], R]) -> Callable[P, R]:
 
 
 def _pass_over(error: TrustregError) -> None:
-    from trustreg.cli.render import complain
-
     complain(error, "trustreg: passed over")
 
 

@@ -4,11 +4,11 @@ import click
 
 from trustreg.cli.entry import EXIT_REFUSED
 from trustreg.cli.options import GUN, IMAGE, as_format, reading
+from trustreg.cli.progress import progress
 from trustreg.cli.render import (
     print_contents,
     print_inspection,
     print_json,
-    progress,
     spell_contents,
 )
 from trustreg.names import Gun, Reference

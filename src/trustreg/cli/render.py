@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from trustreg.cli.progress import hushed
 from trustreg.client import Trusted, Unknown, Untrusted
 from trustreg.errors import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from trustreg.client import Contents, Entry, RoleState, Verdict
@@ -23,7 +22,8 @@ if TYPE_CHECKING:
 
 def say(line: str, *, err: bool = False) -> None:
     """Print one line, whatever publishers and servers wrote into it: nothing that a terminal obeys."""
-    click.echo(shown(line), err=err)
+    with hushed():
+        click.echo(shown(line), err=err)
 
 
 def complain(error: TrustregError, lead: str = "trustreg") -> None:
@@ -54,34 +54,6 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     form = "  ".join(f"{{:<{width}}}" for width in widths)
     click.echo("\n".join(form.format(*line).rstrip() for line in lines))
-
-
-@contextmanager
-def progress(what: str) -> Iterator[None]:
-    """Show on a terminal that *what* is going on, once it has taken longer than a second."""
-    if not sys.stderr.isatty():
-        yield
-        return
-    from threading import Timer
-
-    statuses: list[Any] = []
-
-    def show() -> None:
-        from rich.console import Console
-
-        status = Console(stderr=True).status(what)
-        statuses.append(status)
-        status.start()
-
-    timer = Timer(1.0, show)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-        for status in statuses:
-            status.stop()
 
 
 def print_verdict(verdict: Verdict) -> None:

@@ -4,7 +4,8 @@ import click
 
 from trustreg.cli.entry import exit_code
 from trustreg.cli.options import IMAGE, as_format, reading
-from trustreg.cli.render import print_json, print_verdict, progress, spell_verdict
+from trustreg.cli.progress import progress
+from trustreg.cli.render import print_json, print_verdict, spell_verdict
 from trustreg.client import Unknown, Untrusted
 from trustreg.names import Reference
 from trustreg.wire import Wiring

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import click
 
 from trustreg.cli.options import GUN, IMAGE, as_format, settings, writing
+from trustreg.cli.progress import progress
 from trustreg.cli.render import (
     print_json,
     print_published,
-    progress,
     say,
     say_change,
     spell_change,

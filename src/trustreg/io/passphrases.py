@@ -7,6 +7,7 @@ is for every key. No passphrase is ever part of a message, a log line or a ``rep
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Final, TypeAlias, TypeVar
 
@@ -152,18 +153,23 @@ class Passphrases:
         return PassphraseError(key, problem, f"set {', '.join(most)} or {last}, or use --passphrase-file")
 
 
-def terminal_prompt() -> Prompt | None:
-    """Return what asks the person at the terminal, or ``None`` where there is no terminal."""
+def terminal_prompt(hushed: Callable[[], AbstractContextManager[None]] = nullcontext) -> Prompt | None:
+    """Return what asks the person at the terminal, or ``None`` where there is no terminal.
+
+    Args:
+        hushed: Keeps everything else from writing to the terminal meanwhile.
+    """
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return None
-    return _ask
 
+    def ask(question: str) -> str:
+        import click
 
-def _ask(question: str) -> str:
-    import click
+        with hushed():
+            answer: str = click.prompt(question, default="", show_default=False, hide_input=True, err=True)
+        return answer
 
-    answer: str = click.prompt(question, default="", show_default=False, hide_input=True, err=True)
-    return answer
+    return ask
 
 
 def _variables(role: str | None) -> tuple[str, ...]:

@@ -116,7 +116,7 @@ class Machine:
             if stream:
                 stream.close()
 
-    def _read(self, until: str, patience: float = 60) -> str:
+    def _read(self, until: str, patience: float = 120) -> str:
         """Read what is said, up to the line that begins with *until*, or for as long as *patience* has it."""
         assert self._shell.stdout
         said, deadline = b"", time.monotonic() + patience

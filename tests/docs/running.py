@@ -149,4 +149,4 @@ def _schema(name: str) -> Any:
     return Draft202012Validator(json.loads((SCHEMAS / f"{name}.schema.json").read_text()))
 
 
-_PATIENCE = 20.0  # seconds for a server to say that it listens
+_PATIENCE = 60.0  # seconds for a server to say that it listens

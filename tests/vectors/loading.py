@@ -116,14 +116,13 @@ def read(name: str, spelled: dict[str, Any]) -> Vector:
 def outcome(vector: Vector, workflow: Workflow, world: World) -> dict[str, Any]:
     """Let *workflow* answer what *vector* asks in *world*; return what came of it, as ``expect`` has it."""
     try:
-        world.drive(workflow.refresh())
-        answer = _answer(vector, workflow, world)
+        answered = answer(vector, workflow, world)
     except UntrustedError as exc:
         return refusal(exc)
     top = {role: getattr(workflow, role).signed for role in TOP_LEVEL if role != TARGETS}
     top[TARGETS] = workflow.roles[TARGETS].signed
     versions = {role: signed.version for role, signed in top.items()}
-    return {"versions": versions, "first_use": workflow.first_use, **answer}
+    return {"versions": versions, "first_use": workflow.first_use, **answered}
 
 
 def refusal(error: UntrustedError) -> dict[str, Any]:
@@ -131,7 +130,9 @@ def refusal(error: UntrustedError) -> dict[str, Any]:
     return {"error": error.code, "facts": {k: v for k, v in error.facts().items() if k not in PROSE}}
 
 
-def _answer(vector: Vector, workflow: Workflow, world: World) -> dict[str, Any]:
+def answer(vector: Vector, workflow: Workflow, world: World) -> dict[str, Any]:
+    """Refresh, and return what *vector* asks for; raise what refuses it."""
+    world.drive(workflow.refresh())
     if vector.ask.get("delegated"):
         failed = world.drive(workflow.delegated())
         return {

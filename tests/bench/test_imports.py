@@ -24,6 +24,7 @@ TAGS = tags(3)
 
 NEVER = {
     "asyncio",
+    "charset_normalizer.api",
     "concurrent.futures",
     "cryptography.hazmat.primitives.serialization",
     "cryptography.x509",
@@ -65,7 +66,9 @@ def imported(server: Peer, home: Path, *words: str, **env: str) -> set[str]:
     where = {"TRUSTREG_SERVER": server.url, "TRUSTREG_TRUST_DIR": str(home / "trust"), "HOME": str(home)}
     argv = [sys.executable, "-X", "importtime", "-m", "trustreg", *words]
     done = subprocess.run(argv, env=clean_env(**where, **env), capture_output=True, text=True, check=True)
+    said = [line for line in done.stderr.splitlines() if not line.startswith("import time:")]
     assert digest(TAGS[0]) in done.stdout
+    assert [line.partition(" ")[0] for line in said] == ["trustreg:"]  # what was trusted on first use, no warnings
     names = (line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:"))
     return {".".join(parts[:n]) for parts in (name.split(".") for name in names) for n in range(1, len(parts) + 1)}
 

@@ -3,6 +3,7 @@
 import gc
 import os
 import sys
+import warnings
 from typing import NoReturn
 
 EXIT_REFUSED, EXIT_USAGE, EXIT_UNKNOWN = 1, 2, 3
@@ -11,6 +12,7 @@ EXIT_REFUSED, EXIT_USAGE, EXIT_UNKNOWN = 1, 2, 3
 def main() -> NoReturn:
     """Run the command line. 0: yes, 1: refused, 2: usage, 3: could not find out."""
     gc.disable()  # a command is over before there is garbage worth looking for
+    _import_less()
     code = run(sys.argv[1:])
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -29,6 +31,16 @@ def run(arguments: list[str]) -> int:
     except BaseException as exc:  # noqa: BLE001 # whatever it was, Python's own exit code would be a verdict
         return _explain(exc)
     return result if isinstance(result, int) else 0
+
+
+def _import_less() -> None:
+    """Have ``requests`` do without what guesses the encoding of text: we read bytes, and that takes long to import.
+
+    A program that imports trustreg may want it, so this is for the command's own process only.
+    """
+    for name in ("chardet", "charset_normalizer"):
+        sys.modules[name] = None  # type: ignore[assignment] # Python's way to say that there is none
+    warnings.filterwarnings("ignore", "Unable to find acceptable character detection dependency")
 
 
 def _explain(error: BaseException) -> int:

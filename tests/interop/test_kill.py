@@ -2,7 +2,8 @@
 ``kill -9`` of a publisher at any moment of its life leaves a whole collection, a whole cache and every key.
 
 Moments are spread evenly over the measured life of the process, from its first instruction to after its last, each
-moved by chance within its share. A few run by default, 200 for each server with ``TRUSTREG_FULL=1``.
+moved by chance within its share; the life is measured again as the test goes on. A few run by default, 200 for each
+server with ``TRUSTREG_FULL=1``.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import random
 import statistics
 import subprocess
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -33,11 +35,31 @@ BEGINNINGS = 40 if os.environ.get("TRUSTREG_FULL") else 4
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800 if os.environ.get("TRUSTREG_FULL") else 300)]
 
 
-def spread(count: int, life: float, chance: random.Random) -> Iterator[float]:
-    """Give *count* moments from 0 to a little after the end of *life*, in no order, one in each equal share of it."""
-    moments = [(number + chance.random()) / count * life * 1.1 for number in range(count)]
-    chance.shuffle(moments)
-    yield from moments
+class Life:
+    """How long a command takes on this machine at this time: the median of its last five undisturbed runs."""
+
+    def __init__(self, run: Callable[[], object]) -> None:
+        self._taken: list[float] = []
+        for _ in range(3):
+            self.measure(run)
+
+    @property
+    def seconds(self) -> float:
+        """The expected length of the next run."""
+        return statistics.median(self._taken[-5:])
+
+    def measure(self, run: Callable[[], object]) -> None:
+        """Run the command undisturbed."""
+        begin = time.monotonic()
+        run()
+        self._taken.append(time.monotonic() - begin)
+
+
+def spread(count: int, chance: random.Random) -> Iterator[float]:
+    """Give *count* shares of a life, 0 to a little more than 1, in no order, one in each equal part."""
+    shares = [(number + chance.random()) / count * 1.05 for number in range(count)]
+    chance.shuffle(shares)
+    yield from shares
 
 
 def kill_after(person: Trustreg, seconds: float, *words: str) -> bool:
@@ -48,16 +70,6 @@ def kill_after(person: Trustreg, seconds: float, *words: str) -> bool:
         time.sleep(seconds)
         process.kill()
         return process.wait() != 0
-
-
-def life_of(run: Callable[[], object]) -> float:
-    """Measure how long *run* takes, by the median of three."""
-    taken = []
-    for _ in range(3):
-        begin = time.monotonic()
-        run()
-        taken.append(time.monotonic() - begin)
-    return statistics.median(taken)
 
 
 def keys(person: Trustreg) -> dict[str, bytes]:
@@ -85,33 +97,36 @@ def test_a_publisher_that_is_killed(
     first, tags = ["a", "b", "c"], [f"v{number}" for number in range(MOMENTS)]
     pushed = {tag: signed(tag, push(registry, gun, tag)) for tag in (*first, *tags)}
     unsigned = iter(first)
-    life = life_of(lambda: person.run("sign", f"{gun}:{next(unsigned)}"))
+    life = Life(lambda: person.run("sign", f"{gun}:{next(unsigned)}"))
     published, held, interrupted, half_way = set(first), keys(person), 0, 0
     publisher = person.publisher()
 
-    for number, (tag, moment) in enumerate(zip(tags, spread(MOMENTS, life, random.Random(gun)), strict=True)):
+    for number, (tag, share) in enumerate(zip(tags, spread(MOMENTS, random.Random(gun)), strict=True)):
         words = ("sign", f"{gun}:{tag}") if number % 2 == 0 else ("publish", gun)
         if words[0] == "publish":
             publisher.stage(f"{gun}:{tag}")
-        alive = kill_after(person, moment, *words)
+        alive = kill_after(person, share * life.seconds, *words)
 
         require_whole_files(person)
         assert keys(person) == held
         new = listed(stranger, gun)
-        assert new == listed(person, gun), f"{words} killed after {moment:.3f} s of {life:.3f} s"
+        assert new == listed(person, gun), f"{words} killed at {share:.3f} of {life.seconds:.3f} s"
         before, after = rows(pushed, published), rows(pushed, published | {tag})
-        assert new in (before, after), f"{words} killed after {moment:.3f} s of {life:.3f} s"
+        assert new in (before, after), f"{words} killed at {share:.3f} of {life.seconds:.3f} s"
         interrupted += alive
         half_way += alive and new == after
 
-        person.run(*words)
+        if number % 2 == 0:
+            life.measure(partial(person.run, *words))
+        else:
+            person.run(*words)
         published.add(tag)
         assert listed(person, gun) == rows(pushed, published)
         assert not list(person.trust_dir.rglob("*.change"))
 
     assert go_notary(trust_server).list(gun) == rows(pushed, published)
     assert interrupted >= MOMENTS // 2, f"of {MOMENTS} processes only {interrupted} were still there to be killed"
-    print(f"{trust_server.name}: {MOMENTS} kills over {life:.3f} s, {interrupted} alive, {half_way} after publishing")
+    print(f"{trust_server.name}: {MOMENTS} kills, {interrupted} alive, {half_way} of them after publishing")
 
 
 def test_a_beginning_that_is_killed(trust_server: Peer, registry: RegistryPeer, people: People, gun: str) -> None:
@@ -120,14 +135,14 @@ def test_a_beginning_that_is_killed(trust_server: Peer, registry: RegistryPeer, 
     """
     skopeo = Skopeo(registry)
     warm = iter(range(3))
-    life = life_of(lambda: people(trust_server).run("init", f"{gun}-warm-{next(warm)}"))
+    life = Life(lambda: people(trust_server).run("init", f"{gun}-warm-{next(warm)}"))
 
-    for number, moment in enumerate(spread(BEGINNINGS, life, random.Random(gun))):
+    for number, share in enumerate(spread(BEGINNINGS, random.Random(gun))):
         name, person = f"{gun}-{number:02d}", people(trust_server, registry=registry)
-        kill_after(person, moment, "init", name)
+        kill_after(person, share * life.seconds, "init", name)
 
         again = person.run("init", name, check=False)
-        assert again.returncode == 0 or again.stderr.endswith("exists already\n"), f"{moment:.3f} s: {again}"
+        assert again.returncode == 0 or again.stderr.endswith("exists already\n"), f"at {share:.3f}: {again}"
         skopeo.push(image("seed"), f"{name.partition('/')[2]}:v1")
         person.run("sign", f"{name}:v1")
         assert [signed("v1", image("seed"))] == people(trust_server).list(name)

@@ -45,15 +45,15 @@ def print_json(document: Any) -> None:
         import json
 
         text = json.dumps(document, indent=2)
-    click.echo(text)
+    click.echo(text, color=True)  # no colours to look for and take out
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print aligned columns under *head*."""
-    lines = [list(head), *([shown(cell) for cell in row] for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
-    form = "  ".join(f"{{:<{width}}}" for width in widths)
-    click.echo("\n".join(form.format(*line).rstrip() for line in lines))
+    lines = [tuple(head), *(tuple(map(shown, row)) for row in rows)]
+    *widths, _ = (max(map(len, column)) for column in zip(*lines, strict=True))
+    form = "  ".join([*(f"{{:<{width}}}" for width in widths), "{}"])
+    click.echo("\n".join(form.format(*line) for line in lines), color=True)  # no colours to look for and take out
 
 
 def print_verdict(verdict: Verdict) -> None:

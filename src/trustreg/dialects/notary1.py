@@ -269,7 +269,8 @@ def _timestamp(signed: Members) -> Timestamp:
 
 def read_file(item: Members, *strong: str) -> FileMeta:
     """Read a listed file, which has to have at least one of the digests *strong*; also from a staged change."""
-    item.only(_FILE)
+    if not item.value.keys() <= _FILE:
+        item.only(_FILE)
     hashes = item.members("hashes")
     digests = {name: hashes.base64(name) for name in hashes.value}
     for name, digest in digests.items():
@@ -277,7 +278,8 @@ def read_file(item: Members, *strong: str) -> FileMeta:
             hashes.fail(name, f"{_DIGEST_SIZES[name]} bytes are due, not {len(digest)}")
     if digests.keys().isdisjoint(strong):
         hashes.fail(strong[0], "it is missing")
-    return FileMeta(length=item.integer("length", 0), hashes=digests, custom=item.plain("custom"))
+    custom = item.plain("custom") if "custom" in item.value else None
+    return FileMeta(version=0, length=item.integer("length", 0), hashes=digests, custom=custom)
 
 
 class Listing(Mapping[str, FileMeta]):

@@ -139,9 +139,10 @@ def _open(role: str, raw: bytes) -> tuple[Members, bytes, bool]:
         value = canonical.parse(raw)
         document = Members(role, "", value)
         payload = canonical.encode(document.members("signed").value)
-        head = _head(payload)
-        alike = raw.startswith(head) and raw[len(head) : len(head) + 1] == b"["
-        if not alike or raw[len(head) :] != _sent(orjson.dumps(value["signatures"])) + b"}":
+        sent = _sent(payload)
+        end = len(_BEFORE) + len(sent)
+        alike = raw.startswith(_BEFORE) and raw.startswith(sent, len(_BEFORE)) and raw.startswith(_BETWEEN + b"[", end)
+        if not alike or raw[end + len(_BETWEEN) :] != _sent(orjson.dumps(value["signatures"])) + b"}":
             # Only a reading that spells the same bytes again is proof that nothing was dropped on the way.
             value = canonical.parse_strictly(raw)
             document = Members(role, "", value)
@@ -361,11 +362,7 @@ def _spell_signature(signature: Signature) -> dict[str, str]:
 
 
 def _assemble(payload: bytes, signatures: list[dict[str, Any]]) -> bytes:
-    return _head(payload) + _sent(orjson.dumps(signatures)) + b"}"
-
-
-def _head(payload: bytes) -> bytes:
-    return b"".join((b'{"signed":', _sent(payload), b',"signatures":'))
+    return b"".join((_BEFORE, _sent(payload), _BETWEEN, _sent(orjson.dumps(signatures)), b"}"))
 
 
 def _sent(payload: bytes) -> bytes:
@@ -465,6 +462,7 @@ _SIGNATURE: Final = ("keyid", "method", "sig")  # in the order in which Go write
 MOST_SIGNATURES = 256  # per file; the largest root seen had nine
 _CONTROL: Final = re.compile(rb"[\x00-\x1f]")
 _BEGIN, _END = b"-----BEGIN CERTIFICATE-----", b"-----END CERTIFICATE-----"
+_BEFORE, _BETWEEN = b'{"signed":', b',"signatures":'
 _SENT = (
     (b"&", rb"\u0026"),
     (b"<", rb"\u003c"),

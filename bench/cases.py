@@ -56,6 +56,7 @@ def starting(tools: Tools, rounds: int) -> Iterator[Outcome]:
     contestants = [
         Contestant("python -c pass", [tools.python, "-c", "pass"], env),
         Contestant("import trustreg", [tools.python, "-c", "import trustreg"], env),
+        Contestant(f"import {', '.join(LIBRARIES)}", [tools.python, "-c", f"import {', '.join(LIBRARIES)}"], env),
         Contestant("trustreg --version", [tools.trustreg, "--version"], env),
         Contestant("notary version", [tools.notary, "version"], env),
     ]
@@ -111,6 +112,10 @@ def _readers(
         check = functools.partial(_names, digest(tag))
         result.append(Contestant(contestant.name, contestant.argv, contestant.env, prepare, check))
     return result
+
+
+LIBRARIES = ("click", "requests", "orjson", "cryptography.hazmat.primitives.asymmetric.ec")
+"""What a look-up stands on, and cannot be faster than."""
 
 
 def _names(sha256: str, printed: str) -> bool:

@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import subprocess
 from datetime import UTC, datetime
 from importlib.metadata import distributions
@@ -122,11 +123,11 @@ def _versions(tools: Tools) -> dict[str, str]:
     ask = "import sysconfig; print(sysconfig.get_path('purelib'))"
     path = subprocess.run([tools.python, "-c", ask], capture_output=True, text=True, check=True).stdout.strip()
     installed = {found.name: found.version for found in distributions(path=[path])}
-    notary = subprocess.run([tools.notary, "version"], capture_output=True, text=True, check=True).stdout
-    version = re.search(r"Version:\s*(\S+)", notary)
+    debian = ["dpkg-query", "--show", "--showformat=${Version}", "notary"]  # Debian's notary does not know its version
+    known = shutil.which(debian[0]) and subprocess.run(debian, capture_output=True, text=True, check=False).stdout
     return {
         "python": platform.python_version(),
-        "notary": version[1] if version else "unknown",
+        "notary": known or "of a version that is not known",
         **{name: installed[name] for name in ("trustreg", "requests", "cryptography", "orjson", "click")},
     }
 

@@ -113,7 +113,7 @@ def _machine() -> dict[str, Any]:
         "cpu": found[1] if found else platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
         "memory": f"{int(memory[1]) / 2**20:.0f} GiB" if memory else "",
-        "system": f"{platform.system()} {platform.release()}",
+        "system": platform.system(),
         "load": round(os.getloadavg()[0], 2),
     }
 

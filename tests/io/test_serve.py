@@ -311,14 +311,15 @@ def test_embedded(tmp_path: Path) -> None:
     assert keys[0] == keys[1]
 
 
-def test_embedded_without_a_state() -> None:
+def test_embedded_without_a_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """
     Without a folder it makes one, which goes away with it.
     """
-    before = set(Path(tempfile.gettempdir()).glob("trustreg-*"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with Embedded() as server:
         assert fetch(f"{server.url}/v2/") == b"{}"
-    assert before == set(Path(tempfile.gettempdir()).glob("trustreg-*"))
+        assert list(tmp_path.iterdir())
+    assert [] == list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("listen", ["localhost:0", "[::1]:0"])

@@ -461,6 +461,23 @@ class ConflictError(UnavailableError):
 
 
 @dataclass(eq=False)
+class TakenError(UnavailableError):
+    """A file that was to be written has become another one meanwhile; ``path`` is its name in the store."""
+
+    code = "taken"
+    where: str
+    path: str
+
+    def __str__(self) -> str:
+        return f"{self.where} has another {self.path} than expected: somebody else has published"
+
+    @property
+    def remedy(self) -> str:
+        """What a person can do about it."""
+        return "publish again"
+
+
+@dataclass(eq=False)
 class PublishRefusedError(UnavailableError):
     """The trust server does not accept what was published; nothing was changed."""
 

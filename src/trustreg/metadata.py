@@ -5,8 +5,10 @@ integers are integers. Values are frozen. An :class:`Envelope` is a claim; only 
 one into a :class:`trustreg.verify.signatures.Verified`.
 """
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterator, Mapping
 from datetime import datetime
+from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
@@ -21,6 +23,7 @@ class Key:
     that cannot vouch for anything, and harms nobody. ``public`` is DER SubjectPublicKeyInfo, for ed25519 the
     32 raw bytes, and empty where ``certificates`` (DER, leaf first) carries the key. ``sound`` is false where
     the dialect computes ids from keys and this one does not compute: such a key does not count either.
+    ``scheme`` is the one that ``verify.signatures`` holds its signatures to; empty where each of these names its own.
     """
 
     id: str
@@ -28,6 +31,7 @@ class Key:
     public: bytes = b""
     certificates: tuple[bytes, ...] = ()
     sound: bool = True
+    scheme: str = ""
     spelled: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)  # as the dialect wrote it
 
 
@@ -42,13 +46,69 @@ class Role:
 
 @dataclass(frozen=True, kw_only=True)
 class Delegation(Role):
-    """A role that another one lets speak for some names: those that start with one of ``prefixes``."""
+    """A role that another one lets speak for some names.
+
+    These are the names that start with one of ``prefixes`` (Notary), that one of ``patterns`` matches segment by
+    segment, or whose sha256 begins, in hex, with one of ``hash_prefixes`` (TUF). What a ``terminating`` one covers and
+    does not list, nobody after it may.
+    """
 
     prefixes: tuple[str, ...] = ()
+    patterns: tuple[str, ...] = ()
+    hash_prefixes: tuple[str, ...] = ()
+    terminating: bool = False
 
     def covers(self, name: str) -> bool:
         """Say whether *name* is among those this role may speak for."""
-        return any(name.startswith(prefix) for prefix in self.prefixes)
+        if self.hash_prefixes and path_digest(name).startswith(self.hash_prefixes):
+            return True
+        return name.startswith(self.prefixes) or any(_matches(name, pattern) for pattern in self.patterns)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bins:
+    """Delegations to ``2 ** bits`` roles that share all names by their hash: ``prefix-00`` to ``prefix-ff``.
+
+    They are terminating, as they are wherever they are in use; TAP 15 says otherwise of them.
+
+    Source: TAP 15.
+    """
+
+    prefix: str
+    bits: int
+    keyids: tuple[str, ...]
+    threshold: int = 1
+
+    def __len__(self) -> int:
+        return 1 << self.bits
+
+    def __iter__(self) -> Iterator[Delegation]:
+        return map(self._bin, range(len(self)))
+
+    def of(self, name: str) -> Delegation:
+        """Return the one bin that *name* belongs in."""
+        return self._bin(int(path_digest(name)[:8], 16) >> (32 - self.bits))
+
+    def named(self, role: str) -> Delegation | None:
+        """Return the bin called *role*, or ``None``."""
+        digits = role.removeprefix(f"{self.prefix}-")
+        try:
+            delegation = self._bin(int(digits, 16) % len(self))
+        except ValueError:
+            return None
+        return delegation if delegation.name == role else None
+
+    def _bin(self, number: int) -> Delegation:
+        width = (self.bits + 3) // 4  # hex digits
+        spare = 4 * width - self.bits
+        first = number << spare
+        return Delegation(
+            name=f"{self.prefix}-{number:0{width}x}",
+            keyids=self.keyids,
+            threshold=self.threshold,
+            hash_prefixes=tuple(f"{at:0{width}x}" for at in range(first, first + (1 << spare))),
+            terminating=True,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,23 +166,35 @@ class Targets(Signed):
     """Which names have which content, and who else may say so.
 
     ``targets`` may read its entries on access; a malformed one raises :class:`FormatError` there.
-    ``delegations`` are in order of priority.
+    ``delegations`` are in order of priority; where there are ``bins`` instead, there are none of them.
     """
 
     targets: Mapping[str, FileMeta] = field(hash=False)
     keys: Mapping[str, Key] = field(default_factory=dict, hash=False)
     delegations: tuple[Delegation, ...] = ()
+    bins: Bins | None = None
 
     def delegation(self, name: str) -> Delegation | None:
-        """Return the delegation to *name*, or ``None``."""
+        """Return the delegation to the role *name*, or ``None``."""
+        if self.bins:
+            return self.bins.named(name)
         return next((d for d in self.delegations if d.name == name), None)
+
+    def delegates(self) -> Iterator[Delegation]:
+        """Yield all delegations in order of priority."""
+        return iter(self.bins or self.delegations)
+
+    def covering(self, name: str) -> Iterator[Delegation]:
+        """Yield the delegations that cover the target *name*, in order of priority."""
+        return iter((self.bins.of(name),)) if self.bins else (d for d in self.delegations if d.covers(name))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Signature:
     """One signature: by which key id, how, and its bytes.
 
-    ``scheme`` is one that ``verify.signatures`` knows; any other is a signature that cannot count.
+    ``scheme`` is one that ``verify.signatures`` knows; any other is a signature that cannot count. It is empty where
+    the key says how it signs.
     """
 
     keyid: str
@@ -145,3 +217,14 @@ class Envelope(Generic[S_co]):
     payload: bytes = field(repr=False)
     signatures: tuple[Signature, ...]
     raw: bytes = field(repr=False)
+
+
+def path_digest(name: str) -> str:
+    """Return the sha256 of the target *name* in hex: what hash prefixes and bins go by (TUF 1.0.34 section 4.5)."""
+    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _matches(name: str, pattern: str) -> bool:
+    """Match segment by segment: no wildcard reaches across a slash, and case counts everywhere."""
+    segments, globs = name.split("/"), pattern.split("/")
+    return len(segments) == len(globs) and all(map(fnmatchcase, segments, globs))

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Protocol
 from trustreg.values import dataclass, field
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from typing import BinaryIO
 
     from trustreg.names import Digest, Reference
     from trustreg.sign.changes import Change
@@ -51,6 +53,66 @@ class TrustServer(Repository, Protocol):
 
     def delete(self) -> None:
         """Remove the collection from the server."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Write:
+    """One step of a publication: ``path`` gets ``data``.
+
+    ``was`` is what has to be there now. ``None`` means that nothing may be there yet, or these very bytes.
+    """
+
+    path: str
+    data: bytes = field(repr=False)
+    was: bytes | None = field(default=None, repr=False)
+
+
+class Store(Repository, Protocol):
+    """A place that keeps the files of one collection and signs nothing: a folder, a bucket, a registry."""
+
+    def write(self, writes: Sequence[Write]) -> None:
+        """Carry out *writes* in their order, each only if its condition holds at that very moment.
+
+        Whoever reads meanwhile sees those up to some point, each file whole. The first that does not hold ends it; a
+        store that can do all or nothing does nothing then.
+
+        Raises:
+            TakenError: Something else is there than a write expects.
+            UnavailableError: It is not known how far it got. The same writes may be tried again.
+        """
+
+    def names(self) -> Iterator[str]:
+        """Yield the paths of all metadata files, those that nothing refers to included."""
+
+    def remove(self, paths: Iterable[str]) -> None:
+        """Remove metadata files; fine where they are gone."""
+
+    def upload(self, path: str, source: BinaryIO, length: int) -> None:
+        """Store *length* bytes of *source* as the target file *path*, which is named after its digest.
+
+        Raises:
+            UnavailableError: It could not be done, or *source* ended early; nothing is at *path* that was not there.
+        """
+
+
+class Stream(Protocol):
+    """The bytes of a target file from ``start`` on; 0 where the other side cannot begin elsewhere."""
+
+    start: int
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield them piece by piece; raise :class:`UnavailableError` where they end early."""
+
+
+class TargetFiles(Protocol):
+    """Where target files can be had."""
+
+    def open(self, path: str, start: int = 0) -> AbstractContextManager[Stream | None]:
+        """Open the target file *path*, from byte *start* on if possible; ``None`` where there is no such file.
+
+        Raises:
+            UnavailableError: No answer could be had.
+        """
 
 
 class Cache(Protocol):

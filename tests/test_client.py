@@ -289,12 +289,14 @@ def test_a_role_read_late_is_judged_by_the_time_of_the_question(look: str) -> No
     collection.parts["targets/releases"].expires = "2026-05-02T00:00:00Z"
     collection.parts["targets/releases"].targets["v2"] = target("v2")
     server = Fixed(collection.publish().repository())
-    verifier = Verifier(
-        DIALECT,
-        lambda _: Site(server=server, cache=MemoryCache(), roles=("targets", "targets/releases")),
-        MemoryRegistry(),
-        timedelta(days=3),
+    site = Site(
+        gun=Gun(collection.gun),
+        dialect=DIALECT,
+        repository=server,
+        cache=MemoryCache(),
+        roles=("targets", "targets/releases"),
     )
+    verifier = Verifier(lambda _: site, MemoryRegistry(), timedelta(days=3))
     image = Reference.parse(f"{collection.gun}:v1")
     assert isinstance(verifier.judge(image, begun, compare=False), Trusted)  # targets lists it: nothing else is read
     later = begun + timedelta(days=1)
@@ -315,7 +317,8 @@ def test_behind_a_role_that_failed_nothing_counts() -> None:
     collection = Collection.usual(Delegated("targets/releases", [raw("releases")]))
     collection.parts["targets/releases"].expires = "2026-05-02T00:00:00Z"
     server = Fixed(collection.publish().repository())
-    verifier = Verifier(DIALECT, lambda _: Site(server=server, cache=MemoryCache()), MemoryRegistry())
+    site = Site(gun=Gun(collection.gun), dialect=DIALECT, repository=server, cache=MemoryCache())
+    verifier = Verifier(lambda _: site, MemoryRegistry())
 
     contents = verifier.contents(Gun(collection.gun), begun)
 

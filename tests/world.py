@@ -236,8 +236,8 @@ class World:
     def publisher(self, keys: MemoryKeys | None = None, stage: MemoryStage | None = None) -> Publisher:
         """Return a publisher; by default the one whose keys are in ``keys``."""
         mine = stage or self.stage
-        site = Site(server=self.server, cache=self.publisher_cache)
-        return Publisher(DIALECT, lambda _: site, keys or self.keys, lambda _: mine, certify)
+        site = Site(gun=self.gun, dialect=DIALECT, repository=self.server, cache=self.publisher_cache)
+        return Publisher(lambda _: site, keys or self.keys, lambda _: mine, certify)
 
     def verifier(
         self,
@@ -249,13 +249,15 @@ class World:
     ) -> Verifier:
         """Return a reader."""
         site = Site(
-            server=self.server,
+            gun=self.gun,
+            dialect=DIALECT,
+            repository=self.server,
             cache=cache or self.cache,
             pins=pins or Pins(),
             roles=roles,
             offline_grace=grace,
         )
-        return Verifier(DIALECT, lambda _: site, self.registry, max_age)
+        return Verifier(lambda _: site, self.registry, max_age)
 
     def init(self, *, hold_snapshot: bool = False) -> None:
         """Begin the collection with fresh keys."""

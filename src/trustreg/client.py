@@ -5,6 +5,7 @@ Everything outside comes through ``ports``.
 
 import itertools
 from collections.abc import Callable, Container, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from threading import Lock
 from typing import Protocol, TypeAlias, TypeVar
@@ -20,8 +21,8 @@ from trustreg.errors import (
     UntrustedError,
 )
 from trustreg.metadata import FileMeta, Role, Signed, Targets
-from trustreg.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, TOP_LEVEL, Digest, Gun, Reference, parent
-from trustreg.ports import Cache, Registry, Repository, TrustServer
+from trustreg.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, TOP_LEVEL, Digest, Gun, Reference
+from trustreg.ports import Cache, Registry, Repository
 from trustreg.values import dataclass, field
 from trustreg.verify.pinning import Pins
 from trustreg.verify.requests import Answer, Keep, Memory, Recall, Remember, Want
@@ -126,36 +127,78 @@ class Contents:
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """Where a collection lives and what the caller demands of it."""
+    """Where a collection lives and what the caller demands of it.
 
-    server: TrustServer
+    Attributes:
+        gun: Its name: that of the repository whose tags it signs, or one of its own where it signs for several.
+        dialect: How its metadata is written.
+        repository: Where its files are read; to publish, a :class:`TrustServer` or a :class:`trustreg.ports.Store`.
+        cache: What is remembered of it.
+        pins: What the caller knows of its root.
+        roles: The roles whose word counts, in order; they all do in the tree of delegations of TUF.
+        offline_grace: How long what is remembered may stand in for a repository that cannot be reached.
+    """
+
+    gun: Gun
+    dialect: Dialect
+    repository: Repository
     cache: Cache
     pins: Pins = field(default_factory=Pins)
     roles: tuple[str, ...] = RELEASED
     offline_grace: timedelta = timedelta(0)
+
+    def target(self, image: Reference) -> str:
+        """Return the name of the target that binds the tag of *image*.
+
+        In Notary it is the tag: a collection is that of one repository, and its root names it. In TUF it is the whole
+        name, so that what was signed for one image is never taken for another.
+        """
+        return f"{self.prefix(image.gun)}{image.tag}"
+
+    def prefix(self, gun: Gun) -> str:
+        """Return what the targets of the repository *gun* begin with, before the tag."""
+        return f"{gun}:" if self.dialect.rules.tree else ""
+
+    def workflow(
+        self,
+        now: datetime,
+        *,
+        pins: Pins | None = None,
+        where: str | None = None,
+        dangerous_skip_expiry: bool = False,
+    ) -> Workflow:
+        """Return a workflow that reads the collection at *now*."""
+        return Workflow(
+            self.dialect,
+            self.gun,
+            now,
+            pins=pins or self.pins,
+            where=where or self.repository.where,
+            dangerous_skip_expiry=dangerous_skip_expiry,
+        )
 
 
 class Sites(Protocol):
     """Finds the :class:`Site` of a collection."""
 
     def __call__(self, gun: Gun) -> Site:
-        """Return where *gun* lives."""
+        """Return where the collection that signs for the repository *gun* lives."""
 
 
 class Verifier:
     """Says whether images are what their publishers signed. Keep one; it may be shared by threads.
 
     Args:
-        dialect: How metadata is written.
         sites: Finds a collection.
         registry: Where images are asked for.
         max_age: How long a refreshed collection may be used again before the server is asked; by default
             only within one ``now``.
     """
 
-    def __init__(self, dialect: Dialect, sites: Sites, registry: Registry, max_age: timedelta = timedelta(0)) -> None:
-        self._dialect, self._sites, self._registry, self._max_age = dialect, sites, registry, max_age
-        self._open: dict[Gun, _Opened] = {}
+    def __init__(self, sites: Sites, registry: Registry, max_age: timedelta = timedelta(0)) -> None:
+        self._sites, self._registry, self._max_age = sites, registry, max_age
+        self._homes: dict[Gun, Gun] = {}  # repository -> collection
+        self._open: dict[Gun, Opened] = {}
         self._locks: dict[Gun, Lock] = {}
         self._guard = Lock()
 
@@ -174,20 +217,21 @@ class Verifier:
             opened, found = self._read(image.gun, now, lambda opened: self._find(opened, image))
             expires = opened.workflow.expires(found.chain)
         digest, length = _content(found.name, found.meta)
+        tag = found.name.removeprefix(opened.site.prefix(image.gun))
         if image.digest and image.digest != digest:
-            raise MovedError(str(image.gun), found.name, str(digest), str(image.digest))
+            raise MovedError(str(image.gun), tag, str(digest), str(image.digest))
         compared = bool(compare and image.tag and not image.digest)
         if compared:
             served = self._registry.manifest(image)
             if served.digest != digest:
-                raise MovedError(str(image.gun), found.name, str(digest), str(served.digest))
+                raise MovedError(str(image.gun), tag, str(digest), str(served.digest))
             if len(served.raw) != length:
                 raise ContentError(f"the manifest of {image}", f"{length} bytes", f"{len(served.raw)} bytes")
         return Trusted(
             image=str(image),
             pinned=image.pinned(digest),
             gun=image.gun,
-            tag=found.name,
+            tag=tag,
             digest=digest,
             length=length,
             role=found.role,
@@ -220,11 +264,9 @@ class Verifier:
             workflow = opened.workflow
             return Contents(
                 gun=gun,
-                server=opened.site.server.where,
+                server=opened.site.repository.where,
                 roles=tuple(_role_states(workflow)),
-                entries=tuple(
-                    sorted(_entries(workflow, opened.site.roles, failed), key=lambda e: (e.tag, not e.counts, e.role))
-                ),
+                entries=tuple(sorted(_entries(opened, gun, failed), key=lambda e: (e.tag, not e.counts, e.role))),
                 failed=failed,
                 expires=workflow.expires(tuple(workflow.roles.values())),
                 first_use=workflow.first_use,
@@ -232,10 +274,17 @@ class Verifier:
             )
 
     def _one(self, gun: Gun) -> Lock:
+        home = self._home(gun)
         with self._guard:
-            return self._locks.setdefault(gun, Lock())
+            return self._locks.setdefault(home, Lock())
 
-    def _read(self, gun: Gun, now: datetime, look: "Callable[[_Opened], T]") -> "tuple[_Opened, T]":
+    def _home(self, gun: Gun) -> Gun:
+        """Return the collection that signs for *gun*."""
+        if gun not in self._homes:
+            self._homes[gun] = self._sites(gun).gun
+        return self._homes[gun]
+
+    def _read(self, gun: Gun, now: datetime, look: "Callable[[Opened], T]") -> "tuple[Opened, T]":
         """Return *gun* opened, and what *look* makes of it at *now*, not at the time of an earlier refresh."""
         while True:
             opened = self._refreshed(gun, now)
@@ -243,59 +292,80 @@ class Verifier:
             if opened.at == now or opened.serves(now, self._max_age):  # it may have loaded what has expired since
                 return opened, found
 
-    def _find(self, opened: "_Opened", image: Reference) -> Found:
+    def _find(self, opened: "Opened", image: Reference) -> Found:
         return self._by_tag(opened, image) if image.tag else self._by_digest(opened, image)
 
-    def _refreshed(self, gun: Gun, now: datetime) -> "_Opened":
-        opened = self._open.get(gun)
+    def _refreshed(self, gun: Gun, now: datetime) -> "Opened":
+        home = self._home(gun)
+        opened = self._open.get(home)
         if opened is None or not opened.serves(now, self._max_age):
-            opened = self._refresh(gun, now)
+            opened = refresh(self._sites(gun), now)
             with self._guard:
-                self._open.pop(gun, None)
+                self._open.pop(home, None)
                 if len(self._open) >= _MOST_OPEN:
                     del self._open[next(iter(self._open))]
-                self._open[gun] = opened
+                self._open[home] = opened
         return opened
 
-    def _refresh(self, gun: Gun, now: datetime) -> "_Opened":
-        site = self._sites(gun)
-        workflow = Workflow(self._dialect, gun, now, pins=site.pins, where=site.server.where)
-        try:
-            drive(workflow.refresh(), site.server, site.cache)
-        except OfflineError:
-            since = site.cache.memory().refreshed
-            if since is None or not timedelta(0) <= now - since <= site.offline_grace:
-                raise
-            kept = _Kept(site.cache, self._dialect)
-            workflow = Workflow(self._dialect, gun, now, pins=site.pins, where=kept.where)
-            drive(workflow.refresh(), kept, kept)
-            return _Opened(site, workflow, now, kept, kept, since)
-        return _Opened(site, workflow, now, site.server, site.cache)
-
-    def _by_tag(self, opened: "_Opened", image: Reference) -> Found:
-        tag, roles = image.tag or "", opened.site.roles
-        found = opened.drive(opened.workflow.find(tag, roles))
+    def _by_tag(self, opened: "Opened", image: Reference) -> Found:
+        name, roles = opened.site.target(image), opened.site.roles
+        found = opened.drive(opened.workflow.find(name, roles))
         if found is None:
-            elsewhere = (role for role, part in opened.workflow.roles.items() if tag in part.signed.targets)
-            raise UnsignedError(str(image.gun), tag, roles, tuple(sorted(set(elsewhere) - set(roles))))
+            asked = (TARGETS,) if opened.site.dialect.rules.tree else roles
+            elsewhere = (role for role, part in opened.workflow.roles.items() if name in part.signed.targets)
+            raise UnsignedError(str(image.gun), image.tag or "", asked, tuple(sorted(set(elsewhere) - set(asked))))
         return found
 
-    def _by_digest(self, opened: "_Opened", image: Reference) -> Found:
+    def _by_digest(self, opened: "Opened", image: Reference) -> Found:
         """Find a tag that resolves to the digest; a tag that another role has since bound elsewhere is none."""
-        digest, roles = image.digest, opened.site.roles
+        digest, workflow = image.digest, opened.workflow
         assert digest is not None  # noqa: S101 # a reference has a tag or a digest
-        wanted = bytes.fromhex(digest.hex)
+        wanted, prefix, roles = bytes.fromhex(digest.hex), opened.site.prefix(image.gun), opened.site.roles
+        if opened.site.dialect.rules.tree:
+            for failure in opened.drive(workflow.delegated()).values():
+                raise failure  # what it would have said is not known
+            roles = tuple(workflow.roles)
         for role in roles:
-            targets = opened.drive(opened.workflow.load(role))
+            targets = opened.drive(workflow.load(role))
             for name in _names_with(targets, digest.algorithm, wanted):
-                found = opened.drive(opened.workflow.find(name, roles))
+                found = opened.drive(workflow.find(name, roles)) if name.startswith(prefix) else None
                 if found and found.meta.hashes.get(digest.algorithm) == wanted:
                     return found
         raise DigestUnsignedError(str(image.gun), str(digest), roles)
 
 
+def refresh(site: Site, now: datetime) -> "Opened":
+    """Bring the collection at *site* up to date; within its grace, what is remembered stands in for who is offline.
+
+    Raises:
+        UntrustedError: A check failed.
+        UnavailableError: An answer could not be had.
+    """
+    workflow = site.workflow(now)
+    try:
+        drive(workflow.refresh(), site.repository, site.cache)
+    except OfflineError:
+        since = site.cache.memory().refreshed
+        if since is None or not timedelta(0) <= now - since <= site.offline_grace:
+            raise
+        return recall(site, now, since)
+    return Opened(site, workflow, now, site.repository, site.cache)
+
+
+def recall(site: Site, now: datetime, since: datetime | None = None) -> "Opened":
+    """Read the collection at *site* as it is remembered, without asking anybody: the same checks, as of *now*.
+
+    Raises:
+        UntrustedError: A check failed, or too little is remembered.
+    """
+    kept = _Kept(site.cache, site.dialect)
+    workflow = site.workflow(now, where=kept.where)
+    drive(workflow.refresh(), kept, kept)
+    return Opened(site, workflow, now, kept, kept, since)
+
+
 @dataclass()
-class _Opened:
+class Opened:
     """A refreshed collection and where its other files come from."""
 
     site: Site
@@ -306,6 +376,7 @@ class _Opened:
     stale_since: datetime | None = None
 
     def drive(self, flow: Flow[T]) -> T:
+        """Run *flow* where this came from."""
         return drive(flow, self.repository, self.cache)
 
     def serves(self, now: datetime, max_age: timedelta) -> bool:
@@ -372,20 +443,37 @@ def _names_with(targets: Verified[Targets] | None, algorithm: str, digest: bytes
     return [name for name, meta in targets.signed.targets.items() if meta.hashes.get(algorithm) == digest]
 
 
-def _entries(workflow: Workflow, counting: tuple[str, ...], failed: Container[str]) -> Iterator[Entry]:
+def _entries(opened: Opened, gun: Gun, failed: Container[str]) -> Iterator[Entry]:
+    """Yield what is said of *gun*: all of it, where that is the collection."""
+    workflow, prefix = opened.workflow, "" if gun == opened.site.gun else opened.site.prefix(gun)
+    counting = _counting(opened, prefix, failed)
+    for role, part in workflow.roles.items():
+        for name, meta in part.signed.targets.items():
+            if name.startswith(prefix):
+                digest, length = _content(name, meta)
+                counts = counting.get(name) == role
+                tag = name.removeprefix(prefix)
+                yield Entry(tag=tag, digest=digest, length=length, role=role, keyids=part.keyids, counts=counts)
+
+
+def _counting(opened: Opened, prefix: str, failed: Container[str]) -> dict[str, str]:
+    """Return which role's word is taken, by name."""
+    workflow, first = opened.workflow, dict[str, str]()
+    if opened.site.dialect.rules.tree:
+        names = {name for part in workflow.roles.values() for name in part.signed.targets if name.startswith(prefix)}
+        for name in names:
+            with suppress(UntrustedError):  # behind a role that failed nothing counts
+                found = opened.drive(workflow.find(name))
+                first |= {name: found.role} if found else {}
+        return first
     # Behind a role that failed nothing counts: its word would have come first, and it is not known.
-    sound = itertools.takewhile(lambda role: role not in failed, counting)
+    sound = itertools.takewhile(lambda role: role not in failed, opened.site.roles)
     order = {role: rank for rank, role in enumerate(sound)}
-    first: dict[str, str] = {}
     for role in sorted(workflow.roles, key=lambda role: order.get(role, len(order))):
         for name in workflow.roles[role].signed.targets if role in order else ():
             if workflow.may_speak(role, name):
                 first.setdefault(name, role)
-    for role, part in workflow.roles.items():
-        for name, meta in part.signed.targets.items():
-            digest, length = _content(name, meta)
-            counts = first.get(name) == role
-            yield Entry(tag=name, digest=digest, length=length, role=role, keyids=part.keyids, counts=counts)
+    return first
 
 
 def _role_states(workflow: Workflow) -> Iterator[RoleState]:
@@ -397,10 +485,9 @@ def _role_states(workflow: Workflow) -> Iterator[RoleState]:
     }
     for name in TOP_LEVEL:
         yield _role_state(workflow.root.signed.roles[name], top[name])
-    for name, part in workflow.roles.items():
-        delegation = workflow.roles[parent(name)].signed.delegation(name) if name != TARGETS else None
-        if delegation:
-            yield _role_state(delegation, part, delegation.prefixes)
+    for delegator, part in workflow.delegators:
+        if delegation := workflow.roles[delegator].signed.delegation(part.role):
+            yield _role_state(delegation, part, delegation.prefixes or delegation.patterns)
 
 
 def _role_state(role: Role, part: Verified[Signed], prefixes: tuple[str, ...] = ()) -> RoleState:

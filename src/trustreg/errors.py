@@ -251,6 +251,18 @@ class RemovedError(UntrustedError):
 
 
 @dataclass(eq=False)
+class UnlistedError(UntrustedError):
+    """A role is delegated to that the snapshot does not list."""
+
+    code = "unlisted"
+    role: str
+    delegator: str
+
+    def __str__(self) -> str:
+        return f"{self.delegator} delegates to {self.role}, which the snapshot does not list"
+
+
+@dataclass(eq=False)
 class AbsentError(UntrustedError):
     """Trusted metadata lists a file that the repository does not have."""
 

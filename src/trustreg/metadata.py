@@ -37,11 +37,12 @@ class Key:
 
 @dataclass(frozen=True, kw_only=True)
 class Role:
-    """Who may sign: ``threshold`` distinct keys out of ``keyids``."""
+    """Who may sign: ``threshold`` distinct keys out of ``keyids``; ``extra`` keeps members without a field here."""
 
     name: str
     keyids: tuple[str, ...]
     threshold: int = 1
+    extra: Mapping[str, Any] = field(default_factory=dict, hash=False, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +79,7 @@ class Bins:
     bits: int
     keyids: tuple[str, ...]
     threshold: int = 1
+    extra: Mapping[str, Any] = field(default_factory=dict, hash=False, repr=False)
 
     def __len__(self) -> int:
         return 1 << self.bits

@@ -1,15 +1,14 @@
 """The use cases of people who write collections: init, sign, remove, publish.
 
-A publisher puts what it made before the verifier that readers use, uploads it in one piece, and believes in it when
-it has read it back.
+A publisher puts what it made before the verifier that readers use, hands it over to the trust server in one piece or to
+a store in an order that leaves readers something whole at every moment, and believes in it when it has read it back.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from trustreg.client import Site, Sites, drive
-from trustreg.dialect import Dialect
 from trustreg.errors import (
     AmbiguousKeyError,
     ConflictError,
@@ -20,6 +19,7 @@ from trustreg.errors import (
     NameFormError,
     OfflineError,
     PublishRefusedError,
+    TakenError,
     UnauthorizedError,
     UnavailableError,
     UnprovenError,
@@ -27,10 +27,11 @@ from trustreg.errors import (
     UntrustedError,
 )
 from trustreg.metadata import FileMeta, Key, Role, Root, Signed
-from trustreg.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, Gun, Reference
-from trustreg.ports import Cache, HeldKey, KeyStore, Registry, Stage, TrustServer
+from trustreg.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, TOP_LEVEL, Gun, Reference
+from trustreg.ports import Cache, HeldKey, KeyStore, Registry, Stage, Store, TrustServer, Write
 from trustreg.sign.changes import AddTarget, Change, RemoveTarget
-from trustreg.sign.draft import Draft, Lifetimes, create
+from trustreg.sign.draft import UNATTENDED, Draft, Lifetimes, create
+from trustreg.sign.keyfile import key_id
 from trustreg.sign.signer import Signer, describe
 from trustreg.values import dataclass
 from trustreg.verify.pinning import Pins
@@ -54,25 +55,23 @@ class Publisher:
     """Signs and publishes for collections whose keys are here.
 
     Args:
-        dialect: How metadata is written.
         sites: Finds a collection, with the right to write to it.
         keys: The private keys that are here.
         stage: Where changes of a collection wait.
-        certify: Makes the certificate of a root key: ``(signer, gun, now) -> DER``.
+        certify: Makes the certificate of a root key where there has to be one: ``(signer, gun, now) -> DER``.
         lifetimes: For how long signatures are good.
     """
 
     def __init__(
         self,
-        dialect: Dialect,
         sites: Sites,
         keys: KeyStore,
         stage: Callable[[Gun], Stage],
         certify: Callable[[Signer, Gun, datetime], bytes],
         lifetimes: Lifetimes | None = None,
     ) -> None:
-        self._dialect, self._sites, self._keys, self._stage = dialect, sites, keys, stage
-        self._certify, self._lifetimes = certify, lifetimes or Lifetimes()
+        self._sites, self._keys, self._stage = sites, keys, stage
+        self._certify, self._lifetimes = certify, lifetimes
         self._last: tuple[Gun, datetime, Site, Workflow] | None = None
 
     def init(
@@ -91,7 +90,8 @@ class Publisher:
             now: The time.
             make: Makes a key for the role it is given.
             use: Keys that are here, to be used for their roles. The root key that is here is used without being named.
-            hold_snapshot: Keep the snapshot key here. Otherwise the server holds it, and signs each snapshot.
+            hold_snapshot: Keep the snapshot key here. Otherwise the server, if there is one, holds it, and signs each
+                snapshot.
 
         Raises:
             ExistsError: The server has a collection of this name.
@@ -100,23 +100,24 @@ class Publisher:
             PublishRefusedError: The server does not want it; no key of it is kept.
         """
         site = self._sites(gun)
-        if site.server.fetch(Want(ROOT, self._dialect.locate(ROOT), Limits().root)) is not None:
-            raise ExistsError(f"the collection {gun} on {site.server.where}")
+        if site.repository.fetch(Want(ROOT, site.dialect.locate(ROOT), Limits().root)) is not None:
+            raise ExistsError(f"the collection {site.gun} on {site.repository.where}")
         if site.cache.memory().floors:
-            raise KnownError(str(gun), site.server.where)
+            raise KnownError(str(site.gun), site.repository.where)
         made: list[HeldKey] = []
         try:
-            signers = self._signers(gun, make, {held.role: held for held in use}, made, hold_snapshot=hold_snapshot)
-            proven = self._begin(gun, now, site.server, signers)
+            held = (TARGETS, SNAPSHOT, TIMESTAMP) if _unattended(site) else (TARGETS, SNAPSHOT)[: 1 + hold_snapshot]
+            signers = self._signers(site.gun, make, {held.role: held for held in use}, made, held)
+            proven = self._begin(now, site, signers)
         except BaseException:
             self._forget(made)
             raise
         try:
-            self._deliver(gun, now, site, proven)
-        except (PublishRefusedError, UnauthorizedError, ConflictError):
+            self._deliver(now, site, proven)
+        except (PublishRefusedError, UnauthorizedError, ConflictError, TakenError):
             self._forget(made)  # it was refused for certain; after any other failure it may have been published
             raise
-        return Published(gun=gun, versions=_versions(proven))
+        return Published(gun=site.gun, versions=_versions(proven))
 
     def additions(self, image: Reference, registry: Registry, now: datetime) -> tuple[AddTarget, ...]:
         """Return what says that the tag of *image* is what the registry serves for it, in each role that is to sign it.
@@ -134,8 +135,10 @@ class Publisher:
             raise MovedError(str(image.gun), tag, str(image.digest), str(served.digest))
         digests = {served.digest.algorithm: bytes.fromhex(served.digest.hex)}
         meta = FileMeta(length=len(served.raw), hashes=digests)
-        roles = self._signing_roles(image.gun, tag, now)
-        return tuple(AddTarget(role=role, name=tag, meta=meta) for role in roles)
+        site, workflow = self._read(image.gun, now)
+        name = site.target(image)
+        roles = self._signing_roles(workflow, name)
+        return tuple(AddTarget(role=role, name=name, meta=meta) for role in roles)
 
     def removals(self, image: Reference, now: datetime) -> tuple[RemoveTarget, ...]:
         """Return what takes the tag of *image* out of ``targets`` and the roles it delegates to.
@@ -146,10 +149,13 @@ class Publisher:
         """
         tag = _tag(image)
         site, workflow = self._read(image.gun, now)
-        names = (TARGETS, *(d.name for d in workflow.roles[TARGETS].signed.delegations))
-        loaded = {name: drive(workflow.load(name), site.server, site.cache) for name in names}
-        listing = (name for name, part in loaded.items() if part and tag in part.signed.targets)
-        changes = tuple(RemoveTarget(role=role, name=tag) for role in listing)
+        name = site.target(image)
+        names = (TARGETS, *(d.name for d in workflow.roles[TARGETS].signed.covering(name)))
+        if not site.dialect.rules.tree:  # a role that may no longer speak for it may still say it
+            names = (TARGETS, *(d.name for d in workflow.roles[TARGETS].signed.delegations))
+        loaded = {role: drive(workflow.load(role), site.repository, site.cache) for role in names}
+        listing = (role for role, part in loaded.items() if part and name in part.signed.targets)
+        changes = tuple(RemoveTarget(role=role, name=name) for role in listing)
         if not changes:
             raise UnsignedError(str(image.gun), tag, names)
         return changes
@@ -175,30 +181,48 @@ class Publisher:
         stage = self._stage(gun)
         staged = stage.changes()
         wanted = (*(change for _, change in staged), *changes)
-        try:
-            proven = self._publish_on(*self._read(gun, now), gun, now, wanted)
-        except ConflictError:
+        taken: Mapping[str, int] = {}
+        for last in (False, True):
+            try:
+                site, workflow = self._read(gun, now)
+                proven = self._publish_on(site, workflow, now, wanted, taken)
+                break
+            except ConflictError:
+                if last:
+                    raise
+            except TakenError as exc:
+                if last:
+                    raise ConflictError(str(gun), str(exc)) from exc
+                taken = _taken(site)
             self._last = None
-            proven = self._publish_on(*self._read(gun, now), gun, now, wanted)
         stage.clear(name for name, _ in staged)
-        return Published(gun=gun, versions=_versions(proven), changes=wanted)
+        return Published(gun=site.gun, versions=_versions(proven), changes=wanted)
 
     def _publish_on(
-        self, site: Site, workflow: Workflow, gun: Gun, now: datetime, changes: tuple[Change, ...]
+        self, site: Site, workflow: Workflow, now: datetime, changes: tuple[Change, ...], taken: Mapping[str, int]
     ) -> _Proven:
         """Publish *changes* on top of the reading *workflow*."""
-        for role in {role for change in changes for role in _lineage(change.role)}:
-            drive(workflow.load(role), site.server, site.cache)
-        roles = {name: part.signed for name, part in workflow.roles.items()}
-        root, snapshot = workflow.root.signed, workflow.snapshot.signed
-        draft = Draft(self._dialect, now, root, roles, snapshot, lifetimes=self._lifetimes)
+        for role in {role for change in changes for role in _lineage(site, change.role)}:
+            drive(workflow.load(role), site.repository, site.cache)
+        draft = Draft(
+            site.dialect,
+            now,
+            workflow.root.signed,
+            {name: part.signed for name, part in workflow.roles.items()},
+            workflow.snapshot.signed,
+            workflow.timestamp.signed,
+            before=workflow.root.signed,
+            unattended=_unattended(site),
+            lifetimes=self._lifetimes or _lifetimes(site),
+            taken=taken,
+        )
         for change in changes:
             draft.apply(change)
         if not draft.touched:
             return {}
         held = self._held()
-        proven = self._prove(draft, draft.sign(lambda key: self._signer(key, held)))
-        self._deliver(gun, now, site, proven)
+        proven = _prove(draft, draft.sign(lambda key: self._signer(key, held)))
+        self._deliver(now, site, proven, workflow)
         return proven
 
     def _signers(
@@ -207,99 +231,67 @@ class Publisher:
         make: Callable[[str], Signer],
         use: Mapping[str, HeldKey],
         made: list[HeldKey],
-        *,
-        hold_snapshot: bool,
+        roles: tuple[str, ...],
     ) -> dict[str, Signer]:
-        """Return a signer for each role that is signed here, and note in *made* which keys were made for it."""
+        """Return a signer for the root and each of *roles*, and note in *made* which keys were made for it."""
         roots = [held for held in self._held().values() if held.role == ROOT]
         if len(roots) > 1 and ROOT not in use:
             raise AmbiguousKeyError(ROOT, tuple(held.id for held in roots))
         use = {ROOT: roots[0], **use} if roots else use
         signers: dict[str, Signer] = {}
-        for role in (ROOT, TARGETS, SNAPSHOT) if hold_snapshot or SNAPSHOT in use else (ROOT, TARGETS):
+        for role in dict.fromkeys((ROOT, *roles, *([SNAPSHOT] if SNAPSHOT in use else []))):
             signers[role] = self._keys.open(use[role]) if role in use else make(role)
             if role not in use:
                 made.append(self._keys.add(signers[role], role, None if role == ROOT else str(gun)))
         return signers
 
-    def _begin(self, gun: Gun, now: datetime, server: TrustServer, signers: Mapping[str, Signer]) -> _Proven:
-        """Make the first files of *gun*."""
-        certificate = self._certify(signers[ROOT], gun, now)
-        keys = {ROOT: self._dialect.key(signers[ROOT].kind, certificates=(certificate,))}
+    def _begin(self, now: datetime, site: Site, signers: Mapping[str, Signer]) -> _Proven:
+        """Make the first files of a collection."""
+        dialect, root = site.dialect, signers[ROOT]
+        certificates = () if _unattended(site) else (self._certify(root, site.gun, now),)
+        keys = {ROOT: dialect.key(root.kind, root.public, certificates)}
         for role in (TARGETS, SNAPSHOT, TIMESTAMP):
             signer = signers.get(role)
-            offered = self._dialect.key(signer.kind, signer.public) if signer else None
-            keys[role] = offered or self._server_key(server, role)
+            offered = dialect.key(signer.kind, signer.public) if signer else None
+            keys[role] = offered or _server_key(site, role)
         by_id = {keys[role].id: signer for role, signer in signers.items()}
-        draft = create(self._dialect, now, keys, self._lifetimes)
-        return self._prove(draft, draft.sign(lambda key: by_id.get(key.id)))
-
-    def _server_key(self, server: TrustServer, role: str) -> Key:
-        """Return the key that *server* signs *role* with: one that can, for what it says is what gets signed."""
-        key = self._dialect.read_key(server.server_key(role))
-        if load(key) is None:
-            raise FormatError("server key", "", f"for {role} the server names a key that can sign nothing")
-        return key
+        lifetimes = self._lifetimes or _lifetimes(site)
+        draft = create(dialect, now, keys, lifetimes, unattended=_unattended(site))
+        return _prove(draft, draft.sign(lambda key: by_id.get(key.id)))
 
     def _read(self, gun: Gun, now: datetime) -> tuple[Site, Workflow]:
         """Return a reading of *gun* as of *now*; one made for this very moment is good enough."""
         if self._last is None or self._last[:2] != (gun, now):
             site = self._sites(gun)
-            workflow = Workflow(self._dialect, gun, now, pins=site.pins, where=site.server.where)
-            drive(workflow.refresh(), site.server, site.cache)
+            workflow = site.workflow(now, dangerous_skip_expiry=_unattended(site))  # who is late has to sign, not wait
+            drive(workflow.refresh(), site.repository, site.cache)
             self._last = (gun, now, site, workflow)
         return self._last[2:]
 
-    def _prove(self, draft: Draft, files: Mapping[str, bytes]) -> _Proven:
-        """Put what is about to be published before the verifier that readers use."""
-        return {name: verify(self._dialect.decode(name, raw), *draft.authority(name)) for name, raw in files.items()}
-
-    def _deliver(self, gun: Gun, now: datetime, site: Site, proven: _Proven) -> None:
-        """Upload *proven* and read back: what counts is what readers get, not what the server answered."""
+    def _deliver(self, now: datetime, site: Site, proven: _Proven, before: Workflow | None = None) -> None:
+        """Publish *proven* and read back: what counts is what readers get, not what was answered."""
         self._last = None
         try:
-            site.server.publish({role: mine.raw for role, mine in proven.items()})
+            _hand_over(site, proven, before)
         except OfflineError:
             try:
-                self._confirm(gun, now, site, proven)
+                _confirm(now, site, proven)
             except (UnprovenError, UnavailableError):
                 pass
             else:
                 return  # only the answer got lost
             raise
-        self._confirm(gun, now, site, proven)
-
-    def _confirm(self, gun: Gun, now: datetime, site: Site, proven: _Proven) -> None:
-        """Read the collection as a reader does, and find *proven* in it, or later files."""
-        cache = _Just(site.cache, {role: mine.raw for role, mine in proven.items()})
-        pins = site.pins
-        if ROOT in proven:  # a first root is not to be taken on trust by the very one who signed it
-            first = proven[ROOT].signed
-            pins = Pins(keys=first.roles[ROOT].keyids if isinstance(first, Root) else ())
-        workflow = Workflow(self._dialect, gun, now, pins=pins, where=site.server.where)
-        try:
-            drive(workflow.refresh(), site.server, cache)
-            for role in proven:
-                if role not in {ROOT, SNAPSHOT}:
-                    drive(workflow.load(role), site.server, cache)
-        except UntrustedError as exc:
-            raise UnprovenError(str(gun), str(exc)) from exc
-        current = {ROOT: workflow.root, SNAPSHOT: workflow.snapshot, **workflow.roles}
-        for role, mine in proven.items():
-            served, version = current.get(role), mine.signed.version
-            if served is None or (served.raw != mine.raw and served.signed.version <= version):
-                raise UnprovenError(str(gun), f"the server does not have {role} v{version} as it was published")
+        _confirm(now, site, proven)
 
     # --- keys ---
 
-    def _signing_roles(self, gun: Gun, tag: str, now: datetime) -> tuple[str, ...]:
-        _, workflow = self._read(gun, now)
+    def _signing_roles(self, workflow: Workflow, name: str) -> tuple[str, ...]:
         targets, held = workflow.roles[TARGETS].signed, self._held()
-        mine = (d.name for d in targets.delegations if d.covers(tag) and self._may(d, targets.keys, held))
+        mine = (d.name for d in targets.covering(name) if self._may(d, targets.keys, held))
         return tuple(mine) or (TARGETS,)
 
     def _may(self, role: Role, keys: Mapping[str, Key], held: Mapping[str, HeldKey]) -> bool:
-        return sum(self._plain_id(keys[keyid]) in held for keyid in role.keyids) >= role.threshold
+        return sum(keyid in keys and _plain_id(keys[keyid]) in held for keyid in role.keyids) >= role.threshold
 
     def _forget(self, made: Iterable[HeldKey]) -> None:
         for held in made:
@@ -310,13 +302,81 @@ class Publisher:
         return {key.id: key for key in held}
 
     def _signer(self, key: Key, held: Mapping[str, HeldKey]) -> Signer | None:
-        found = held.get(self._plain_id(key))
+        found = held.get(_plain_id(key))
         return self._keys.open(found) if found else None
 
-    def _plain_id(self, key: Key) -> str:
-        """Return the id that private keys go by: that of the plain key, whatever certificate it is listed with."""
-        public = load(key)
-        return self._dialect.key(*describe(public)).id if public else key.id
+
+def _unattended(site: Site) -> bool:
+    """Say whether nobody signs at *site* but the publishers."""
+    return site.dialect.rules.tree
+
+
+def _lifetimes(site: Site) -> Lifetimes:
+    return UNATTENDED if _unattended(site) else Lifetimes()
+
+
+def _server_key(site: Site, role: str) -> Key:
+    """Return the key that the server signs *role* with: one that can, for what it says is what gets signed."""
+    key = site.dialect.read_key(cast("TrustServer", site.repository).server_key(role))
+    if load(key) is None:
+        raise FormatError("server key", "", f"for {role} the server names a key that can sign nothing")
+    return key
+
+
+def _prove(draft: Draft, files: Mapping[str, bytes]) -> _Proven:
+    """Put what is about to be published before the verifier that readers use."""
+    return {name: verify(draft.dialect.decode(name, raw), *draft.authority(name)) for name, raw in files.items()}
+
+
+def _hand_over(site: Site, proven: _Proven, before: Workflow | None) -> None:
+    if not _unattended(site):
+        cast("TrustServer", site.repository).publish({role: mine.raw for role, mine in proven.items()})
+        return
+    was = before.timestamp.raw if before else None
+    writes = []
+    for role, mine in proven.items():
+        moving = role == TIMESTAMP  # everything else has its version in its name
+        path = site.dialect.locate(role, version=None if moving else mine.signed.version)
+        writes.append(Write(path=path, data=mine.raw, was=was if moving else None))
+    cast("Store", site.repository).write(writes)
+
+
+def _confirm(now: datetime, site: Site, proven: _Proven) -> None:
+    """Read the collection as a reader does, and find *proven* in it, or later files."""
+    cache = _Just(site.cache, {role: mine.raw for role, mine in proven.items()})
+    pins = site.pins
+    if ROOT in proven and not site.cache.memory().floors:  # not to be taken on trust by the very one who signed it
+        first = proven[ROOT].signed
+        pins = Pins(keys=first.roles[ROOT].keyids if isinstance(first, Root) else ())
+    workflow = site.workflow(now, pins=pins)
+    try:
+        drive(workflow.refresh(), site.repository, cache)
+        for role in proven:
+            if role not in TOP_LEVEL:
+                drive(workflow.load(role), site.repository, cache)
+    except UntrustedError as exc:
+        raise UnprovenError(str(site.gun), str(exc)) from exc
+    current = {ROOT: workflow.root, SNAPSHOT: workflow.snapshot, TIMESTAMP: workflow.timestamp, **workflow.roles}
+    for role, mine in proven.items():
+        served, version = current.get(role), mine.signed.version
+        if served is None or (served.raw != mine.raw and served.signed.version <= version):
+            raise UnprovenError(str(site.gun), f"the server does not have {role} v{version} as it was published")
+
+
+def _taken(site: Site) -> dict[str, int]:
+    """Return the highest version of each file in the store, whether a snapshot lists it or not."""
+    taken: dict[str, int] = {}
+    for path in cast("Store", site.repository).names():
+        version, _, name = path.partition(".")
+        if version.isdecimal() and name:
+            taken[name] = max(taken.get(name, 0), int(version))
+    return taken
+
+
+def _plain_id(key: Key) -> str:
+    """Return the id that private keys go by: that of the plain key, whatever it is listed as."""
+    public = load(key)
+    return key_id(*describe(public)) if public else key.id
 
 
 class _Just:
@@ -346,7 +406,9 @@ def _versions(proven: _Proven) -> dict[str, int]:
     return {role: mine.signed.version for role, mine in proven.items()}
 
 
-def _lineage(role: str) -> tuple[str, ...]:
-    """Return *role* and every role above it, the highest first."""
+def _lineage(site: Site, role: str) -> tuple[str, ...]:
+    """Return *role* and, where its name says so, every role above it, the highest first."""
+    if site.dialect.rules.tree:
+        return (role,)
     parts = role.split("/")
     return tuple("/".join(parts[: n + 1]) for n in range(len(parts)))

@@ -25,7 +25,7 @@ from trustreg.dialects.notary1 import Notary1, exact
 from trustreg.errors import ContentError, ExpiredError, TrustregError, UnavailableError, UntrustedError
 from trustreg.metadata import Envelope, Key, Role, Root, Signed, Snapshot, Targets, Timestamp
 from trustreg.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, Gun, is_delegation, parent
-from trustreg.sign.draft import Lifetimes, file_meta
+from trustreg.sign.draft import Lifetimes
 from trustreg.sign.signer import LocalSigner
 from trustreg.verify.pinning import Pins, admit, anchor, succeed
 from trustreg.verify.signatures import verify
@@ -398,7 +398,7 @@ class _Case:
 
     def sign_snapshot(self) -> None:
         """Sign a snapshot of the collection as it will be."""
-        meta = {role: file_meta(self._files[role]) for role in self._reachable()}
+        meta = {role: _DIALECT.listed(self._files[role], 0) for role in self._reachable()}
         expires = self._now + self._lifetimes.snapshot
         self._sign(Snapshot(version=self._next(SNAPSHOT), expires=expires, meta=meta), SNAPSHOT)
 
@@ -406,7 +406,7 @@ class _Case:
         """Sign the timestamp, and say what to store."""
         snapshot = self._claim(SNAPSHOT, Snapshot)
         expires = self._now + self._lifetimes.timestamp
-        listed = file_meta(snapshot.raw)
+        listed = _DIALECT.listed(snapshot.raw, 0)
         self._sign(Timestamp(version=self._next(TIMESTAMP), expires=expires, snapshot=listed), TIMESTAMP)
         renew: dict[str, datetime] = {TIMESTAMP: expires - self._lifetimes.timestamp / 2}
         if self._signers(SNAPSHOT) is not None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from trustreg import client
 from trustreg.errors import SettingError
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from trustreg.errors import TrustregError
     from trustreg.io.auth import Auth
+    from trustreg.io.cache import FolderCache
     from trustreg.io.config import Config, N
     from trustreg.io.config import Site as Settings
     from trustreg.io.docker import DockerCredentials
@@ -86,9 +87,7 @@ class Wiring:
 
     def verifier(self, max_age: timedelta = timedelta(0)) -> client.Verifier:
         """Return the reader of all configured collections."""
-        from trustreg.dialects.notary1 import Notary1
-
-        return client.Verifier(Notary1(), self._site, self, max_age)
+        return client.Verifier(self._site, self, max_age)
 
     def judge_all(
         self, images: Sequence[Reference], verifier: client.Verifier, now: datetime, *, compare: bool = True
@@ -121,14 +120,13 @@ class Wiring:
 
     @cached_property
     def _publisher(self) -> Author:
-        from trustreg.dialects.notary1 import Notary1
         from trustreg.io.stage import FileStage
         from trustreg.publisher import Publisher as Author
 
         def stage(gun: Gun) -> FileStage:
             return FileStage(self._trust_dir, gun)
 
-        return Author(Notary1(), self._writable, self.keystore(), stage, _certify)
+        return Author(self._writable, self.keystore(), stage, _certify)
 
     def init(
         self, gun: Gun, *, root_kind: str, kind: str, use: Iterable[str] = (), hold_snapshot: bool = False
@@ -147,9 +145,8 @@ class Wiring:
 
     def forget(self, gun: Gun) -> None:
         """Remember nothing of the collection *gun* any more."""
-        from trustreg.io.cache import FileCache
-
-        FileCache(self._trust_dir, gun).forget()
+        cache = self._site(gun).cache
+        cast("FolderCache", cache).forget()
 
     def keystore(self) -> FileKeyStore:
         """Return the private keys that are here."""
@@ -183,12 +180,15 @@ class Wiring:
         return self._at(gun, write=True)
 
     def _at(self, gun: Gun, *, write: bool) -> client.Site:
+        from trustreg.dialects.notary1 import Notary1
         from trustreg.io.cache import FileCache
         from trustreg.io.notary import NotaryServer
 
-        settings = self._config.site(gun)
+        settings, dialect = self._config.site(gun), Notary1()
         return client.Site(
-            server=NotaryServer(
+            gun=gun,
+            dialect=dialect,
+            repository=NotaryServer(
                 self._way(settings),
                 self._credentials,
                 settings.server,
@@ -196,7 +196,7 @@ class Wiring:
                 write=write,
                 named=settings.named_server,
             ),
-            cache=FileCache(self._trust_dir, gun),
+            cache=FileCache(self._trust_dir, gun, dialect),
             pins=settings.pins,
             roles=settings.roles,
             offline_grace=settings.offline_grace,

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trustreg.dialects.notary1 import Notary1
 from trustreg.errors import FileError, NameFormError
 from trustreg.io import cache as under_test
 from trustreg.io.cache import FileCache
@@ -58,7 +59,7 @@ def trust_dir(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def cache(trust_dir: Path) -> FileCache:
-    return FileCache(trust_dir, GUN)
+    return FileCache(trust_dir, GUN, Notary1())
 
 
 def memory_file(trust_dir: Path, name: str = "registry.example%2fteam%2fapp.json") -> Path:
@@ -82,7 +83,7 @@ def test_what_was_kept_is_there_for_the_next_process(trust_dir: Path, cache: Fil
     memory = Memory({"root": floor(1, role="root"), "targets/a/b": floor(2, role="targets/a/b")}, NOW)
     cache.keep(Keep({"root": raw(1, "root"), "targets/a/b": raw(2, "targets/a/b")}, memory))
 
-    other = FileCache(trust_dir, GUN)
+    other = FileCache(trust_dir, GUN, Notary1())
 
     assert other.memory() == memory
     assert other.recall("root") == b"root v1"
@@ -123,7 +124,7 @@ def test_what_another_process_raised_stays_raised(trust_dir: Path) -> None:
     """
     The slower of two readers may not put its older floor, or its older file, over the faster one's.
     """
-    slow, fast = FileCache(trust_dir, GUN), FileCache(trust_dir, GUN)
+    slow, fast = FileCache(trust_dir, GUN, Notary1()), FileCache(trust_dir, GUN, Notary1())
     slow.keep(keep(1))
     before = slow.memory()
     fast.keep(keep(9, fast.memory(), now=NOW + timedelta(hours=1)))
@@ -138,7 +139,7 @@ def test_a_reader_of_an_old_root_does_not_undo_a_rotation(trust_dir: Path) -> No
     """
     While one reader still works with the first root, another follows a rotation to new keys: that floor stays.
     """
-    slow, fast = FileCache(trust_dir, GUN), FileCache(trust_dir, GUN)
+    slow, fast = FileCache(trust_dir, GUN, Notary1()), FileCache(trust_dir, GUN, Notary1())
     slow.keep(keep(1, role="root", keys=("old",)))
     before = slow.memory()
     fast.keep(keep(2, fast.memory(), role="root", keys=("new",)))
@@ -155,7 +156,7 @@ def test_of_two_files_of_one_version_the_first_stays(trust_dir: Path) -> None:
     """
     Two readers who are shown different files of one version at the same time: the next refresh of one of them tells.
     """
-    one, two = FileCache(trust_dir, GUN), FileCache(trust_dir, GUN)
+    one, two = FileCache(trust_dir, GUN, Notary1()), FileCache(trust_dir, GUN, Notary1())
     before = one.memory()
     one.keep(keep(5, before))
     forged = Floor(5, "f" * 64, ("k",))
@@ -267,7 +268,7 @@ def test_forgetting_begins_anew(trust_dir: Path, cache: FileCache) -> None:
     """
     Files and memory go, also a spoilt memory, and no other collection's.
     """
-    other = FileCache(trust_dir, Gun(f"{GUN}/below"))
+    other = FileCache(trust_dir, Gun(f"{GUN}/below"), Notary1())
     for each in (cache, other):
         each.keep(keep(3))
     memory_file(trust_dir).write_bytes(b"spoilt")
@@ -325,7 +326,7 @@ def test_a_crash_between_two_files_costs_no_floor(
             cache.keep(keep(4, cache.memory()))
 
     assert done
-    assert FileCache(trust_dir, GUN).memory().floors["targets"] == floor(3)
+    assert FileCache(trust_dir, GUN, Notary1()).memory().floors["targets"] == floor(3)
     cache.keep(keep(4, cache.memory()))
     assert cache.memory().floors["targets"] == floor(4)
 
@@ -364,15 +365,15 @@ def test_names_of_collections_are_kept_apart(trust_dir: Path, name: str) -> None
     """
     Any name a collection may have works as one, however long or foreign, and is found in its memory.
     """
-    cache = FileCache(trust_dir, Gun(name))
+    cache = FileCache(trust_dir, Gun(name), Notary1())
     cache.keep(keep(3))
 
-    assert FileCache(trust_dir, Gun(name)).memory().floors["targets"].version == 3
-    assert FileCache(trust_dir, Gun(name)).recall("targets") == raw(3)
+    assert FileCache(trust_dir, Gun(name), Notary1()).memory().floors["targets"].version == 3
+    assert FileCache(trust_dir, Gun(name), Notary1()).recall("targets") == raw(3)
     (path,) = trust_dir.glob("trusted/*.json")
     assert json.loads(path.read_bytes())["gun"] == name
     for other in set(NAMES) - {name}:
-        assert FileCache(trust_dir, Gun(other)).memory() == Memory()
+        assert FileCache(trust_dir, Gun(other), Notary1()).memory() == Memory()
 
 
 def _gun(text: str) -> Gun | None:
@@ -420,7 +421,7 @@ def test_floors_only_rise_however_readers_interleave(steps: list[tuple[int, bool
     import tempfile
 
     with tempfile.TemporaryDirectory() as directory:
-        caches = [FileCache(Path(directory) / "trust", GUN) for _ in range(4)]
+        caches = [FileCache(Path(directory) / "trust", GUN, Notary1()) for _ in range(4)]
         known = [Memory()] * 4
         highest = 0
         for reader, reads, version in steps:
@@ -468,22 +469,22 @@ def test_processes_share_one_folder(trust_dir: Path) -> None:
         writer.start()
     seen = 0
     while any(writer.is_alive() for writer in writers):
-        found = FileCache(trust_dir, GUN).memory().floors.get("targets")
+        found = FileCache(trust_dir, GUN, Notary1()).memory().floors.get("targets")
         assert (found.version if found else 0) >= seen
         seen = found.version if found else 0
     for writer in writers:
         writer.join()
 
     assert [writer.exitcode for writer in writers] == [0] * 8
-    assert FileCache(trust_dir, GUN).memory().floors["targets"] == floor(100)
-    assert FileCache(trust_dir, GUN).recall("targets") == raw(100)
+    assert FileCache(trust_dir, GUN, Notary1()).memory().floors["targets"] == floor(100)
+    assert FileCache(trust_dir, GUN, Notary1()).recall("targets") == raw(100)
     assert [path.name for path in trust_dir.rglob("*.tmp")] == []
 
 
 def _write(trust_dir: Path, seed: int) -> None:
     import random
 
-    cache, order = FileCache(trust_dir, GUN), random.Random(seed)
+    cache, order = FileCache(trust_dir, GUN, Notary1()), random.Random(seed)
     known = Memory()
     for version in [*sorted(order.sample(range(1, 101), 25)), 100]:
         if order.random() < 0.5:
@@ -507,7 +508,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     Whatever is in its place: it is a FileError as for any other file of ours, and nothing is remembered.
     """
     (tmp_path / "tuf").symlink_to("nowhere")
-    cache = FileCache(tmp_path, GUN)
+    cache = FileCache(tmp_path, GUN, Notary1())
 
     with pytest.raises(FileError, match=f"{GUN}/metadata: "):
         cache.keep(keep(1))

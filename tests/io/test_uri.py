@@ -91,12 +91,18 @@ def test_the_file_of_another_key(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("private", [maker.P384, maker.P521], ids=["P-384", "P-521"])
-def test_longer_curves_are_refused(private: PrivateKey) -> None:
+def test_longer_curves_do_not_sign_for_notary(private: PrivateKey, tmp_path: Path) -> None:
     """
-    Their signers hash with SHA-384 or SHA-512, and Notary verifies over SHA-256.
+    Their signers hash with SHA-384 or SHA-512. TUF verifies that, and Notary verifies over SHA-256.
     """
-    with pytest.raises(KeyKindError, match=r"\(ecdsa on secp\d+r1\) cannot be used: such signers hash with more than"):
-        UriSigner("hsm:2", private.public_key(), unasked)
+    (tmp_path / "key.pem").write_bytes(maker._pem("PRIVATE KEY", maker._pkcs8(private)))
+    signer = UriSigner(f"file2:{tmp_path / 'key.pem'}", private.public_key(), unasked)
+
+    assert (
+        signer.sign(b"payload", "id", signer.scheme).scheme == f"ecdsa-sha2-nistp{private.public_key().curve.key_size}"
+    )  # type: ignore[union-attr]
+    with pytest.raises(KeyKindError, match="does not sign as ecdsa-p1363-sha256"):
+        signer.sign(b"payload", "id")
 
 
 # --- signers that do not do as they should ------------------------------------------------------------

@@ -14,7 +14,6 @@ from trustreg.metadata import Delegation, FileMeta, Key, Role, Root, Signed, Sna
 from trustreg.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, Gun
 from trustreg.server import Collection, File, ServerKey, Update
 from trustreg.sign.certificate import root_certificate
-from trustreg.sign.draft import file_meta
 from trustreg.sign.signer import LocalSigner
 
 if TYPE_CHECKING:
@@ -39,6 +38,11 @@ def listed(name: str, gun: Gun = GUN) -> Key:
     if name.startswith("root"):
         return DIALECT.key("ecdsa", certificates=(root_certificate(private, gun, NOW, 1),))
     return DIALECT.key(private.kind, private.public)
+
+
+def file_meta(raw: bytes) -> FileMeta:
+    """Return how a snapshot or timestamp lists *raw*."""
+    return DIALECT.listed(raw, 0)
 
 
 def sign(signed: Signed, *by: str) -> bytes:

@@ -8,13 +8,12 @@ from datetime import timedelta
 from hypothesis import settings, strategies
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from tests.server.team import DIALECT, EMPTY, GUN, NOW, Team, after, raws, signer
+from tests.server.team import DIALECT, EMPTY, GUN, NOW, Team, after, file_meta, raws, signer
 from tests.verify.world import World
 from trustreg.dialects.notary1 import exact
 from trustreg.errors import RemovedError
 from trustreg.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP
 from trustreg.server import Collection, RefusedError, ServerKey, TakenError, judge, renew
-from trustreg.sign.draft import file_meta
 from trustreg.verify.workflow import Workflow
 
 NAMES = strategies.sampled_from(["targets/a", "targets/a/b", "targets/c"])

@@ -16,6 +16,7 @@ from tests.server.team import (
     NOW,
     Team,
     after,
+    file_meta,
     listed,
     raws,
     read,
@@ -30,7 +31,6 @@ from trustreg.metadata import FileMeta, Role, Root, Timestamp
 from trustreg.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, Gun
 from trustreg.server import Collection, MissingError, RefusedError, ServerKey, TakenError, judge, renew
 from trustreg.sign.certificate import root_certificate
-from trustreg.sign.draft import file_meta
 from trustreg.verify.workflow import Workflow
 
 if TYPE_CHECKING:

@@ -126,7 +126,7 @@ def test_a_server_that_answers_something_else_is_no_reason_to_take_the_cache(err
     """
     collection = Collection.usual()
     shop = Shop(World(collection.publish().repository()))
-    verifier = Verifier(Notary1(), lambda _: shop.site, shop)
+    verifier = Verifier(lambda _: shop.site, shop)
     verifier.verify(Reference.parse(f"{GUN}:v1"), NOW - timedelta(hours=1), compare=False)
 
     shop.trouble = error("the trust server", 500, "it is in trouble")
@@ -231,7 +231,7 @@ def test_the_length_of_an_image_counts() -> None:
     shop = Shop(World(collection.publish().repository()), content)
 
     with pytest.raises(ContentError, match="expected 2 bytes, got 3 bytes"):
-        Verifier(Notary1(), lambda _: shop.site, shop).verify(Reference.parse(f"{GUN}:v1"), NOW)
+        Verifier(lambda _: shop.site, shop).verify(Reference.parse(f"{GUN}:v1"), NOW)
 
 
 def test_a_role_may_not_go_missing() -> None:
@@ -262,7 +262,13 @@ class Shop:
     def __init__(self, world: World, content: bytes = b"v1") -> None:
         self._world, self._content = world, content
         self.trouble: Exception | None = None
-        self.site = Site(server=self, cache=self, offline_grace=timedelta(days=1))  # type: ignore[arg-type]
+        self.site = Site(
+            gun=Reference.parse(f"{GUN}:v1").gun,
+            dialect=Notary1(),
+            repository=self,
+            cache=self,  # type: ignore[arg-type]
+            offline_grace=timedelta(days=1),
+        )
 
     @staticmethod
     def digest(content: bytes) -> tuple[Digest, str]:

@@ -8,15 +8,16 @@ snapshot and timestamp are those of the sent bytes.
 import binascii
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final
 
 import orjson
 
+from trustreg.dialect import Rules
 from trustreg.dialects import canonical
-from trustreg.dialects.reading import RFC3339, Members
+from trustreg.dialects.reading import RFC3339, Listing, Members
 from trustreg.errors import FormatError
 from trustreg.metadata import (
     Delegation,
@@ -31,13 +32,14 @@ from trustreg.metadata import (
     Targets,
     Timestamp,
 )
-from trustreg.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, TOP_LEVEL, is_delegation, parent
+from trustreg.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, TOP_LEVEL, is_delegation, is_role, parent
 
 
 class Notary1:
     """The Notary v1 spelling; it has no state."""
 
     name: Final = "notary1"
+    rules: Final = Rules(by_version=False, stepwise=False, tree=False)
 
     def decode(self, role: str, raw: bytes) -> Envelope[Signed]:
         """Read *raw* as metadata of *role*; raise :class:`FormatError` with the path of the first fault."""
@@ -65,11 +67,26 @@ class Notary1:
         """Return the file as Go would write it, byte for byte."""
         return _assemble(payload, [_spell_signature(signature) for signature in signatures])
 
-    def locate(self, role: str, listed: FileMeta | None = None, version: int | None = None) -> str:
+    def locate(
+        self, role: str, listed: FileMeta | None = None, version: int | None = None, *, consistent: bool = False
+    ) -> str:
         """Return ``role.json``, ``role.SHA256.json`` or ``VERSION.role.json``."""
+        del consistent  # all versions stay to be had by their digest
         if version is not None:
             return f"{version}.{role}.json"
         return f"{role}.{listed.hashes['sha256'].hex()}.json" if listed else f"{role}.json"
+
+    def kept_as(self, role: str) -> str:
+        """Return ``role.json``, with a folder for each part of a delegation's name."""
+        if not is_role(role):
+            raise ValueError(role)
+        return f"{role}.json"
+
+    def listed(self, raw: bytes, version: int) -> FileMeta:
+        """Return length, sha256 and sha512 of *raw*; there is no place for a version."""
+        del version
+        digests = {name: hashlib.new(name, raw).digest() for name in ("sha256", "sha512")}
+        return FileMeta(length=len(raw), hashes=digests)
 
     def amend(self, targets: Mapping[str, FileMeta], name: str, meta: FileMeta | None) -> Mapping[str, FileMeta]:
         """Return *targets* with *name* listed as *meta*, or not at all; the other entries are not even read."""
@@ -77,7 +94,7 @@ class Notary1:
         entries.pop(name, None)
         if meta is not None:
             entries[name] = spell_file(meta)
-        return Listing(Members(TARGETS, "signed.targets", entries))
+        return Listing(Members(TARGETS, "signed.targets", entries), read_target)
 
     def key(self, kind: str, public: bytes = b"", certificates: tuple[bytes, ...] = ()) -> Key:
         """Return the key under its Notary id; with *certificates* the id is that of the certificates."""
@@ -235,7 +252,7 @@ def _targets(signed: Members) -> Targets:
         delegations = [_delegation(item, signed.role, keys) for item in part.objects("roles", nullable=True)]
         if len({delegation.name for delegation in delegations}) != len(delegations):
             part.fail("roles", "a role stands twice")
-    return Targets(targets=Listing(entries), keys=keys, delegations=tuple(delegations), **common)
+    return Targets(targets=Listing(entries, read_target), keys=keys, delegations=tuple(delegations), **common)
 
 
 def _delegation(item: Members, delegator: str, keys: Mapping[str, Key]) -> Delegation:
@@ -283,31 +300,9 @@ def read_file(item: Members, *strong: str) -> FileMeta:
     return FileMeta(version=0, length=item.integer("length", 0), hashes=digests, custom=custom)
 
 
-class Listing(Mapping[str, FileMeta]):
-    """The targets of a file, each read when it is asked for: of ten thousand, a look-up needs one."""
-
-    __slots__ = ("_entries",)
-
-    def __init__(self, entries: Members) -> None:
-        self._entries = entries
-
-    def __getitem__(self, name: str) -> FileMeta:
-        entries = self._entries
-        return read_file(Members(entries.role, f"{entries.path}.{name}", entries.value[name]), "sha256", "sha512")
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._entries.value)
-
-    def __len__(self) -> int:
-        return len(self._entries.value)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._entries.value
-
-    @property
-    def spelled(self) -> dict[str, Any]:
-        """The entries as they were received."""
-        return self._entries.value
+def read_target(item: Members) -> FileMeta:
+    """Read a target, which has to have a digest that can be relied on."""
+    return read_file(item, "sha256", "sha512")
 
 
 # --- writing ---------------------------------------------------------------------------------------------------

@@ -2,12 +2,13 @@
 
 import binascii
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, NoReturn
 
 from trustreg.dialects import canonical
 from trustreg.errors import FormatError
+from trustreg.metadata import FileMeta
 
 
 class Members:
@@ -139,6 +140,37 @@ class Members:
         if not isinstance(item, str):
             self.fail(name, f"a list of strings is due, with no {_kind(item)}")
         return True
+
+
+class Listing(Mapping[str, FileMeta]):
+    """Files as metadata lists them, each read by *read* when it is asked for: of ten thousand, a look-up needs one.
+
+    Their names end in *suffix* there, and not here.
+    """
+
+    __slots__ = ("_entries", "_read", "_suffix")
+
+    def __init__(self, entries: Members, read: Callable[[Members], FileMeta], suffix: str = "") -> None:
+        self._entries, self._read, self._suffix = entries, read, suffix
+
+    def __getitem__(self, name: str) -> FileMeta:
+        entries, spelled = self._entries, f"{name}{self._suffix}"
+        return self._read(Members(entries.role, f"{entries.path}.{spelled}", entries.value[spelled]))
+
+    def __iter__(self) -> Iterator[str]:
+        names = iter(self._entries.value)
+        return (name.removesuffix(self._suffix) for name in names) if self._suffix else names
+
+    def __len__(self) -> int:
+        return len(self._entries.value)
+
+    def __contains__(self, name: object) -> bool:
+        return f"{name}{self._suffix}" in self._entries.value
+
+    @property
+    def spelled(self) -> dict[str, Any]:
+        """The entries as they were received."""
+        return self._entries.value
 
 
 def _kind(value: Any) -> str:

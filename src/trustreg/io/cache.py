@@ -1,8 +1,8 @@
 """What is remembered of a collection between runs.
 
-Files lie where Notary's clients keep theirs, ``tuf/<GUN>/metadata``, and are input like any other: nothing vouches
-for them. The memory, what may never be rolled back, lies apart in ``trusted/``: losing the files costs requests,
-not safety.
+Files are input like any other: nothing vouches for them. The memory, what may never be rolled back, lies apart: losing
+the files costs requests, not safety. In a trust directory the files of Notary lie where its clients keep theirs,
+``tuf/<GUN>/metadata``, others in ``tuf1/<GUN>``, and the memory in ``trusted/``.
 """
 
 import re
@@ -12,20 +12,26 @@ from typing import Any
 
 import orjson
 
+from trustreg.dialect import Dialect
 from trustreg.errors import FileError
 from trustreg.io.files import file_error, locked, private_dir, read_if_present, remove_file, write_all
 from trustreg.io.trustdir import claim_store
-from trustreg.names import Gun, is_role
+from trustreg.names import Gun
 from trustreg.verify.requests import Floor, Keep, Memory
 
 
-class FileCache:
-    """The cache of one collection below *trust_dir*; several processes and threads may share it."""
+class FolderCache:
+    """The cache of one collection, in the folder *files*; several processes and threads may share it.
 
-    def __init__(self, trust_dir: Path, gun: Gun) -> None:
-        self._trust_dir, self._gun = trust_dir, gun
-        self._files = trust_dir / "tuf" / str(gun) / "metadata"
-        self._memory = trust_dir / "trusted" / f"{_file_name(gun)}.json"
+    Args:
+        files: Where files are kept, each as *dialect* would have it called.
+        memory: The file of the memory.
+        name: Whose memory it is; one of another name is refused.
+        dialect: How the metadata is written.
+    """
+
+    def __init__(self, files: Path, memory: Path, name: str, dialect: Dialect) -> None:
+        self._files, self._memory, self._name, self._dialect = files, memory, name, dialect
 
     def memory(self) -> Memory:
         """Return what is remembered.
@@ -37,7 +43,7 @@ class FileCache:
         if raw is None:
             return Memory()
         try:
-            return _read(orjson.loads(raw), str(self._gun))
+            return _read(orjson.loads(raw), self._name)
         except (ValueError, KeyError, TypeError, AttributeError) as exc:
             raise FileError(
                 str(self._memory),
@@ -52,23 +58,23 @@ class FileCache:
     def keep(self, keep: Keep) -> None:
         """Store files and memory together; what another process has raised meanwhile stays raised."""
         paths = {role: self._path(role) for role in keep.files}
-        claim_store(self._trust_dir)
+        self._prepare()
         private_dir(self._memory.parent)
         with locked(self._memory.with_suffix(".lock")):
             there = self.memory()
             held, known = there.floors, keep.against.floors
-            new = {role: keep.memory.floors[role] for role in keep.files}
+            new = {role: floor for role, floor in keep.memory.floors.items() if role in keep.files}
             floors = {role: floor for role, floor in new.items() if _replaces(floor, held.get(role), known.get(role))}
             files = {
-                paths[role]: keep.files[role]
-                for role, floor in new.items()
-                if floor == floors.get(role, held.get(role)) and self.recall(role) != keep.files[role]
+                paths[role]: raw
+                for role, raw in keep.files.items()
+                if new.get(role) == floors.get(role, held.get(role)) and self.recall(role) != raw
             }
             for path in files:
                 _make_folder(path.parent)
             seen = [moment for moment in (keep.memory.refreshed, there.refreshed) if moment]
             memory = Memory({**held, **floors}, max(seen, default=None))
-            files[self._memory] = _spell(str(self._gun), memory)
+            files[self._memory] = _spell(self._name, memory)
             write_all(files)
 
     def forget(self) -> None:
@@ -81,9 +87,26 @@ class FileCache:
             remove_file(self._memory)
 
     def _path(self, role: str) -> Path:
-        if not is_role(role):
-            raise ValueError(role)
-        return self._files / f"{role}.json"
+        return self._files / self._dialect.kept_as(role)
+
+    def _prepare(self) -> None:
+        """Do what has to be done before the first file is written."""
+
+
+class FileCache(FolderCache):
+    """The cache of the collection *gun* in the trust directory *trust_dir*."""
+
+    def __init__(self, trust_dir: Path, gun: Gun, dialect: Dialect) -> None:
+        notary = dialect.name == "notary1"  # whose clients may share the directory, and settled where
+        files = trust_dir / "tuf" / str(gun) / "metadata" if notary else trust_dir / dialect.name / str(gun)
+        memory = trust_dir / "trusted" / ("" if notary else dialect.name) / f"{_file_name(gun)}.json"
+        super().__init__(files, memory, str(gun), dialect)
+        self._trust_dir = trust_dir
+
+    def _prepare(self) -> None:
+        claim_store(self._trust_dir)
+        if self._memory.parent.parent != self._trust_dir:
+            private_dir(self._memory.parent.parent)
 
 
 def _make_folder(folder: Path) -> None:
@@ -128,16 +151,21 @@ def _read_floor(floor: dict[str, Any]) -> Floor:
     version, sha256, keys = floor["version"], floor["sha256"], floor["keys"]
     if type(version) is not int or version < 0 or not all(isinstance(text, str) for text in (sha256, *keys)):
         raise ValueError(floor)
-    return Floor(version, sha256, tuple(keys))
+    listed = floor.get("listed", {})
+    if not all(type(least) is int for least in listed.values()):
+        raise ValueError(floor)
+    return Floor(version, sha256, tuple(keys), listed)
 
 
 def _spell(gun: str, memory: Memory) -> bytes:
-    floors = {
-        role: {"version": floor.version, "sha256": floor.sha256, "keys": list(floor.keys)}
-        for role, floor in memory.floors.items()
-    }
+    floors = {role: _spell_floor(floor) for role, floor in memory.floors.items()}
     refreshed = memory.refreshed.isoformat() if memory.refreshed else None
     return orjson.dumps({"gun": gun, "refreshed": refreshed, "floors": floors}, option=orjson.OPT_INDENT_2)
+
+
+def _spell_floor(floor: Floor) -> dict[str, Any]:
+    spelled = {"version": floor.version, "sha256": floor.sha256, "keys": list(floor.keys)}
+    return {**spelled, "listed": dict(floor.listed)} if floor.listed else spelled
 
 
 _MOST = 64 << 20  # bytes; the largest file that the workflow reads

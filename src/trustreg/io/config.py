@@ -194,13 +194,16 @@ def load(flags: Mapping[str, Flag], env: Mapping[str, str], path: str | None = N
 def _pins(setting: Setting, *, first_use: bool) -> Pins:
     from trustreg.verify.pinning import Pins
 
-    certificates = {
-        name: tuple(
-            der for path in setting.value.get(name, ()) for der in _certificates(path, f"{setting.source}.{name}")
-        )
-        for name in ("certificates", "authorities")
-    }
-    return Pins(keys=setting.value.get("keys", ()), first_use=first_use, **certificates)
+    def certificates(name: str) -> tuple[bytes, ...]:
+        paths = setting.value.get(name, ())
+        return tuple(der for path in paths for der in _certificates(path, f"{setting.source}.{name}"))
+
+    return Pins(
+        keys=setting.value.get("keys", ()),
+        certificates=certificates("certificates"),
+        authorities=certificates("authorities"),
+        first_use=first_use,
+    )
 
 
 def _certificates(path: str, source: str) -> list[bytes]:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from trustreg.errors import ExistsError, FileError, KeyFileError, KeyKindError, TrustregError
 from trustreg.io.files import (
@@ -30,6 +31,9 @@ from trustreg.names import SNAPSHOT, TARGETS, TIMESTAMP
 from trustreg.ports import HeldKey
 from trustreg.sign import keyfile
 from trustreg.sign.signer import LocalSigner, PrivateKey, PublicKey, Signer, describe
+
+if TYPE_CHECKING:
+    from trustreg.io.uri import UriSigner
 
 
 class FileKeyStore:
@@ -135,7 +139,7 @@ class FileKeyStore:
         self._require_new(keyid)
         held = HeldKey(id=keyid, kind=kind, role=role, gun=gun, public=raw, where=self._path(keyid, ".uri"), uri=uri)
         signer = self._foreign(held)
-        signer.sign(b"trustreg: a trial signature", keyid)
+        signer.sign(b"trustreg: a trial signature", keyid, signer.scheme)
         document = {"uri": uri, "public": keyfile.public_pem(kind, raw).decode(), "role": role, "gun": gun}
         self._write(held, (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode())
         self._open[keyid] = signer
@@ -207,7 +211,7 @@ class FileKeyStore:
             remove_file(Path(held.where))
         self._open.pop(held.id, None)
 
-    def _foreign(self, held: HeldKey) -> Signer:
+    def _foreign(self, held: HeldKey) -> "UriSigner":
         from trustreg.io.uri import UriSigner
 
         public = keyfile.read_public(keyfile.public_pem(held.kind, held.public), held.where)

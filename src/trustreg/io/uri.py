@@ -9,12 +9,11 @@ from collections.abc import Callable
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from trustreg.errors import KeyKindError, PassphraseError, SettingError, SignerError
 from trustreg.metadata import Signature
-from trustreg.sign.signer import PublicKey, describe, fixed_width
+from trustreg.sign.signer import PublicKey, Way, describe, find_scheme, fixed_width
 
 
 class UriSigner:
@@ -36,16 +35,20 @@ class UriSigner:
     def __init__(self, uri: str, public: PublicKey, secret: Callable[[str], str]) -> None:
         self.uri = uri
         self.kind, self.public = describe(public)
-        self._public, self._scheme = public, _scheme(uri, public)
+        self._public, self.scheme = public, _scheme(uri, public)
         self._signer = self._connect(secret)
 
-    def sign(self, payload: bytes, keyid: str) -> Signature:
-        """Sign *payload* in the name of *keyid*.
+    def sign(self, payload: bytes, keyid: str, scheme: str = "") -> Signature:
+        """Sign *payload* in the name of *keyid*; see :meth:`trustreg.sign.signer.Signer.sign`.
 
         Raises:
+            KeyKindError: What is behind the URI does not sign in *scheme*.
             PassphraseError: A PIN is missing or wrong. It is not tried again: tokens lock themselves.
             SignerError: The signer failed, or signed with another key.
         """
+        way = find_scheme(self._public, keyid, scheme)
+        if way.scheme not in {self.scheme, *_ALIKE.get(self.scheme, ())}:
+            raise KeyKindError(keyid, self.kind, f"what is behind {self.uri} does not sign as {way.scheme}")
         try:
             value = bytes.fromhex(self._signer.sign(payload).signature)
         except PassphraseError:
@@ -55,7 +58,7 @@ class UriSigner:
                 raise PassphraseError(self.uri, f"the PIN was not accepted ({type(exc).__name__})") from exc
             raise SignerError(self.uri, _said(exc)) from exc
         try:
-            return Signature(keyid=keyid, scheme=self._scheme, value=self._checked(value, payload))
+            return Signature(keyid=keyid, scheme=way.scheme, value=self._checked(value, payload, way))
         except (InvalidSignature, ValueError) as exc:
             raise SignerError(
                 self.uri, "what it signed does not verify with the public key it was set up with"
@@ -70,37 +73,32 @@ class UriSigner:
             known = ", ".join(f"{name}:" for name in sorted(SIGNER_FOR_URI_SCHEME))
             raise SettingError(f"signer URI {self.uri}", f"its scheme is none of {known}")
         try:
-            key = SSlibKey.from_crypto(self._public, scheme=_THEIRS[self._scheme])
+            key = SSlibKey.from_crypto(self._public, scheme=self.scheme)
             return Foreign.from_priv_key_uri(self.uri, key, secret)
         except PassphraseError:
             raise
         except Exception as exc:
             raise SignerError(self.uri, _said(exc)) from exc
 
-    def _checked(self, value: bytes, payload: bytes) -> bytes:
+    def _checked(self, value: bytes, payload: bytes, way: Way) -> bytes:
         public = self._public
         if isinstance(public, ed25519.Ed25519PublicKey):
             public.verify(value, payload)
-            return value
-        if isinstance(public, ec.EllipticCurvePublicKey):
-            public.verify(value, payload, ec.ECDSA(hashes.SHA256()))
-            return fixed_width(value, public.curve.key_size)
-        public.verify(value, payload, padding.PSS(padding.MGF1(hashes.SHA256()), salt_length=32), hashes.SHA256())
+        elif isinstance(public, ec.EllipticCurvePublicKey):
+            public.verify(value, payload, ec.ECDSA(way.digest))
+            return fixed_width(value, public.curve.key_size) if way.fixed_width else value
+        else:
+            public.verify(value, payload, way.padding, way.digest)
         return value
 
 
 def _scheme(uri: str, public: PublicKey) -> str:
-    if isinstance(public, ed25519.Ed25519PublicKey):
-        return "ed25519"
-    if isinstance(public, ec.EllipticCurvePublicKey):
-        if public.curve.name != "secp256r1":
-            raise KeyKindError(
-                uri,
-                f"ecdsa on {public.curve.name}",
-                "such signers hash with more than SHA-256, which Notary never does",
-            )
-        return "ecdsa-p1363-sha256"
-    return "rsa-pss-sha256"
+    """Return what securesystemslib calls the way its signers sign with a key like *public*."""
+    if not isinstance(public, ec.EllipticCurvePublicKey):
+        return "ed25519" if isinstance(public, ed25519.Ed25519PublicKey) else "rsassa-pss-sha256"
+    if (scheme := _CURVES.get(public.curve.name)) is None:
+        raise KeyKindError(uri, f"ecdsa on {public.curve.name}", "no signer takes this curve")
+    return scheme
 
 
 def _said(exc: Exception) -> str:
@@ -108,8 +106,12 @@ def _said(exc: Exception) -> str:
     return f"{type(exc).__name__}: {text}" if text else type(exc).__name__
 
 
-_THEIRS = {
-    "ed25519": "ed25519",
-    "ecdsa-p1363-sha256": "ecdsa-sha2-nistp256",
-    "rsa-pss-sha256": "rsassa-pss-sha256",
+_CURVES = {
+    "secp256r1": "ecdsa-sha2-nistp256",
+    "secp384r1": "ecdsa-sha2-nistp384",
+    "secp521r1": "ecdsa-sha2-nistp521",
+}
+_ALIKE = {  # what Notary calls a scheme, or spells otherwise
+    "ecdsa-sha2-nistp256": ("ecdsa-p1363-sha256",),
+    "rsassa-pss-sha256": ("rsa-pss-sha256",),
 }

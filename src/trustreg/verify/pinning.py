@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from trustreg.errors import FirstUseError, PinError, ThresholdError
 from trustreg.metadata import Envelope, Key, Role, Root
 from trustreg.names import ROOT, Gun
-from trustreg.values import dataclass
+from trustreg.values import dataclass, field
 from trustreg.verify import certificates
 from trustreg.verify.certificates import Leaf
 from trustreg.verify.signatures import Verified, load, verify
@@ -25,18 +25,20 @@ class Pins:
     """What the caller knows of a root beforehand.
 
     Any of these suffices: ``keys`` are root key ids as listed, ``certificates`` DER certificates of root keys,
-    ``authorities`` DER certificates of CAs that issue root certificates. With none of them, ``first_use`` decides
-    whether the first root that is met is believed.
+    ``authorities`` DER certificates of CAs that issue root certificates. ``root`` is the file of a root: what follows
+    it is believed (TUF 1.0.34 section 5.2). With none of them, ``first_use`` decides whether the first root that is
+    met is believed.
     """
 
     keys: tuple[str, ...] = ()
     certificates: tuple[bytes, ...] = ()
     authorities: tuple[bytes, ...] = ()
+    root: bytes | None = field(default=None, repr=False)
     first_use: bool = True
 
     @property
     def given(self) -> bool:
-        """Whether anything is known of the root beforehand."""
+        """Whether anything is known of the keys of the root beforehand."""
         return bool(self.keys or self.certificates or self.authorities)
 
 

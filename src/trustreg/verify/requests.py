@@ -12,12 +12,14 @@ class Floor:
     """What was trusted last for a role: nothing older, and nothing else of that version, may follow.
 
     ``keys`` are fingerprints of the keys that vouched. A role whose keys were replaced since starts anew; without
-    ``keys`` it never does.
+    ``keys`` it never does. ``listed`` is what it said of others, by role: as long as the floor stands, none of these
+    versions may fall.
     """
 
     version: int
     sha256: str
     keys: tuple[str, ...] = ()
+    listed: Mapping[str, int] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)

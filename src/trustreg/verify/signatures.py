@@ -44,7 +44,7 @@ def verify(claim: Envelope[S], role: Role, keys: Mapping[str, Key], now: datetim
     Require enough distinct keys to have signed *claim*.
 
     Args:
-        claim: ``payload`` is the exact signed bytes; signatures are raw: 64 bytes of Ed25519, ``r || s`` of ECDSA.
+        claim: ``payload`` is the exact signed bytes; signatures are in the scheme that they name, or else their key.
         role: Ids that may sign, and the threshold, at least 1.
         keys: The delegator's keys by id; ids without a key do not count.
         now: Where it is given, a key does not count unless its certificate, if it has one, is valid then.
@@ -74,7 +74,7 @@ def verify(claim: Envelope[S], role: Role, keys: Mapping[str, Key], now: datetim
             why.append(f"key {keyid[:12]} is key {vouched[mark][:12]} under another id")
         elif now and (late := _out_of_date(key, now)):
             why.append(f"key {keyid[:12]} {late}")
-        elif not _holds(public, signature.scheme, signature.value, claim.payload):
+        elif not _holds(public, key.scheme or signature.scheme, signature.value, claim.payload):
             why.append(f"the signature by {keyid[:12]} does not hold")
         else:
             vouched[mark] = keyid
@@ -133,24 +133,54 @@ def _out_of_date(key: Key, now: datetime) -> str | None:
 
 
 def _holds(public: PublicKey, scheme: str, value: bytes, payload: bytes) -> bool:
+    """Say whether *value* is a signature in *scheme* by *public*, a key of the kind that the scheme is for."""
     try:
-        if isinstance(public, ed25519.Ed25519PublicKey) and scheme == "ed25519":
-            public.verify(value, payload)
-            return True
-        if isinstance(public, ec.EllipticCurvePublicKey) and scheme == "ecdsa-p1363-sha256":
-            width = (public.curve.key_size + 7) // 8
-            if len(value) != 2 * width:
+        if isinstance(public, ed25519.Ed25519PublicKey):
+            if scheme != "ed25519":
                 return False
-            r, s = int.from_bytes(value[:width], "big"), int.from_bytes(value[width:], "big")
-            public.verify(encode_dss_signature(r, s), payload, ec.ECDSA(hashes.SHA256()))
-            return True
-        if isinstance(public, rsa.RSAPublicKey) and scheme in {"rsa-pss-sha256", "rsa-pkcs1v15-sha256"}:
-            pss = padding.PSS(padding.MGF1(hashes.SHA256()), salt_length=32)
-            public.verify(value, payload, pss if scheme == "rsa-pss-sha256" else padding.PKCS1v15(), hashes.SHA256())
-            return True
+            public.verify(value, payload)
+        elif isinstance(public, ec.EllipticCurvePublicKey):
+            curve, digest = _ECDSA.get(scheme, ("", None))
+            if digest is None or curve not in {"", public.curve.name}:
+                return False
+            public.verify(value if curve else _der(public, value), payload, ec.ECDSA(digest))
+        else:
+            padded = _RSA.get(scheme)
+            if padded is None:
+                return False
+            public.verify(value, payload, *padded)
     except (InvalidSignature, ValueError):
-        pass
-    return False
+        return False
+    return True
+
+
+def _der(public: ec.EllipticCurvePublicKey, value: bytes) -> bytes:
+    """Return ``r || s`` as DER; raise :class:`ValueError` where *value* is not as long as that is."""
+    width = (public.curve.key_size + 7) // 8
+    if len(value) != 2 * width:
+        raise ValueError(len(value))
+    return encode_dss_signature(int.from_bytes(value[:width], "big"), int.from_bytes(value[width:], "big"))
+
+
+def _pss(digest: hashes.HashAlgorithm, salt: int | None = None) -> padding.PSS:
+    """Return the padding with so long a salt; any will do where none is given."""
+    return padding.PSS(padding.MGF1(digest), padding.PSS.AUTO if salt is None else salt)
 
 
 _CURVES = frozenset({"secp224r1", "secp256r1", "secp384r1", "secp521r1"})
+_SHA256, _SHA384, _SHA512 = hashes.SHA256(), hashes.SHA384(), hashes.SHA512()
+_ECDSA: dict[str, tuple[str, hashes.HashAlgorithm | None]] = {  # the one curve it is for, if it is for one
+    "ecdsa-p1363-sha256": ("", _SHA256),  # Notary: r || s, on any curve
+    "ecdsa-sha2-nistp256": ("secp256r1", _SHA256),  # TUF and securesystemslib: DER
+    "ecdsa-sha2-nistp384": ("secp384r1", _SHA384),
+    "ecdsa-sha2-nistp521": ("secp521r1", _SHA512),
+}
+_RSA: dict[str, tuple[padding.AsymmetricPadding, hashes.HashAlgorithm]] = {
+    "rsa-pss-sha256": (_pss(_SHA256, 32), _SHA256),  # Notary: a salt as long as the digest, no other
+    "rsassa-pss-sha256": (_pss(_SHA256), _SHA256),
+    "rsassa-pss-sha384": (_pss(_SHA384), _SHA384),
+    "rsassa-pss-sha512": (_pss(_SHA512), _SHA512),
+    "rsa-pkcs1v15-sha256": (padding.PKCS1v15(), _SHA256),
+    "rsa-pkcs1v15-sha384": (padding.PKCS1v15(), _SHA384),
+    "rsa-pkcs1v15-sha512": (padding.PKCS1v15(), _SHA512),
+}

@@ -1,7 +1,8 @@
 """The client workflow: what to ask for, in which order, and when to believe it.
 
 Every step that needs the world is a yielded request, so the text reads from top to bottom like TUF 1.0.34 section 5,
-and a dictionary is a whole repository to test it with. Notary v1 goes through the same steps.
+and a dictionary is a whole repository to test it with. Notary v1 goes through the same steps; ``Rules`` says where it
+asks for something else.
 
 What is stricter than the Go client of Notary: floors are remembered apart from the cached files; an equal version
 with other bytes is refused; root is walked version by version; nothing is kept unless the whole refresh succeeded;
@@ -9,7 +10,7 @@ pins hold with a warm cache; a role that was read before may not silently go mis
 """
 
 import hashlib
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import TypeAlias, TypeVar, cast
@@ -27,6 +28,7 @@ from trustreg.errors import (
     RollbackError,
     ThresholdError,
     TooLargeError,
+    UnlistedError,
     UntrustedError,
     VersionError,
 )
@@ -40,6 +42,7 @@ from trustreg.verify.signatures import Verified, fingerprint, load, verify
 T = TypeVar("T")
 S = TypeVar("S", bound=Signed)
 Flow: TypeAlias = Generator[Request, Answer, T]
+_Chain: TypeAlias = tuple[Verified[Targets], ...]
 
 RELEASED = (RELEASES, TARGETS)
 """Roles whose word counts by default, in order: Docker's convention."""
@@ -47,14 +50,15 @@ RELEASED = (RELEASES, TARGETS)
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What metadata may cost, whatever it says of itself. Bytes, but for the last two."""
+    """What metadata may cost, whatever it says of itself. Bytes, but for the last three."""
 
     root: int = 4 << 20
     timestamp: int = 1 << 16  # a hundred times the largest seen
     snapshot: int = 16 << 20
     targets: int = 64 << 20  # 700 000 tags
     rotations: int = 256  # roots followed in one refresh
-    roles: int = 1024  # delegated roles read in one refresh
+    roles: int = 1024  # delegations followed to find one name; where roles are asked by name, of all together
+    tree: int = 65_536  # delegations followed to list a collection
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +79,8 @@ class Found:
 class Workflow:
     """One refresh of one collection, and the look-ups that follow it.
 
-    Its methods are generators of requests; drive them with ``client.drive``. ``now`` is fixed for all of it.
+    Its methods are generators of requests; drive them with ``client.drive``. ``now`` is fixed for all of it. Only who
+    is about to sign what has expired may skip expiry, and keeps nothing of what it reads then.
     """
 
     def __init__(
@@ -87,11 +92,13 @@ class Workflow:
         pins: Pins | None = None,
         limits: Limits | None = None,
         where: str = "the repository",
+        dangerous_skip_expiry: bool = False,
     ) -> None:
-        self.gun, self.now = gun, now
+        self.gun, self.now, self._skip_expiry = gun, now, dangerous_skip_expiry
         self.first_use = False
         self.roles: dict[str, Verified[Targets]] = {}
-        self._dialect, self._where = dialect, where
+        """The targets roles that were loaded, by name; what two delegate to counts as loaded for the first."""
+        self._dialect, self._rules, self._where = dialect, dialect.rules, where
         self._pins = Pins() if pins is None else pins
         self._limits = Limits() if limits is None else limits
         self._memory = Memory()
@@ -99,6 +106,7 @@ class Workflow:
         self._root: Verified[Root] | None = None
         self._timestamp: Verified[Timestamp] | None = None
         self._snapshot: Verified[Snapshot] | None = None
+        self._trusted: dict[tuple[str, str], Verified[Targets]] = {}  # by delegator and role: keys may differ
 
     @property
     def root(self) -> Verified[Root]:
@@ -115,6 +123,11 @@ class Workflow:
         """The trusted snapshot, after :meth:`refresh`."""
         return _refreshed(self._snapshot)
 
+    @property
+    def delegators(self) -> Iterator[tuple[str, Verified[Targets]]]:
+        """Each delegated role that was loaded, after the name of who delegates to it."""
+        return ((delegator, part) for (delegator, _), part in self._trusted.items())
+
     def expires(self, chain: tuple[Verified[Targets], ...] = ()) -> datetime:
         """Return when the first of the files that were relied on expires."""
         parts = (self.root, self.timestamp, self.snapshot, self.roles[TARGETS], *chain)
@@ -124,21 +137,25 @@ class Workflow:
         """Bring the four top-level roles up to date, and keep them.
 
         Raises:
-            UntrustedError: Some check failed; nothing was kept.
+            UntrustedError: Some check failed. What passed before it is kept where the rules say stepwise, else nothing.
         """
         try:
             yield from self._refresh()
         except (AbsentError, ContentError, ThresholdError, VersionError):
+            if self._rules.stepwise:
+                raise
             # A publisher may have replaced files between two of our reads: one fresh reading tells.
             yield from self._refresh()
-        yield from self._keep()
+        yield from self._keep(refreshed=True)
 
     def find(self, name: str, roles: tuple[str, ...] = RELEASED) -> Flow[Found | None]:
-        """Look *name* up in *roles*, the first that lists it wins.
+        """Look *name* up: where the rules say so in the tree of delegations, else in *roles*; the first that lists it.
 
-        A role nobody delegates to, one whose keys were all taken away, and one that may not speak for *name* are
-        passed over; a role that fails a check ends the search.
+        With *roles* a role nobody delegates to, one whose keys were all taken away, and one that may not speak for
+        *name* are passed over. A role that fails a check ends the search.
         """
+        if self._rules.tree:
+            return (yield from self._search(name))
         for role in roles:
             chain = yield from self._chain(role, name)
             if chain and (meta := chain[-1].signed.targets.get(name)):
@@ -152,49 +169,41 @@ class Workflow:
         failed: dict[str, UntrustedError] = {}
         queue = [TARGETS]
         while queue:
-            delegator = queue.pop(0)
-            for delegation in self.roles[delegator].signed.delegations:
+            delegator = self.roles[queue.pop(0)]
+            for delegation in delegator.signed.delegates():
+                known = delegation.name in self.roles
                 try:
-                    loaded = yield from self.load(delegation.name)
+                    loaded = yield from self._delegate(delegator, delegation)
                 except UntrustedError as exc:
                     failed[delegation.name] = exc
                 else:
-                    queue += [delegation.name] if loaded else []
+                    queue += [delegation.name] if loaded and not known else []
         yield from self._keep()
         return failed
 
     def load(self, role: str) -> Flow[Verified[Targets] | None]:
-        """Load a delegated role; ``None`` where its delegator is loaded and it speaks for nobody (yet).
+        """Load a delegated role; ``None`` where nobody who is loaded delegates to it, or it speaks for nobody (yet).
 
         Raises:
             RemovedError: It was read before, those who signed it then may still do so, and the snapshot lists it no
                 more.
             NameFormError: *role* is not the name of a targets role.
         """
-        _require_targets(role)
         if role in self.roles:
             return self.roles[role]
         if role == TARGETS:
             raise RuntimeError("refresh() comes first")
-        delegator = yield from self.load(parent(role))
-        delegation = delegator.signed.delegation(role) if delegator else None
-        if delegator is None or delegation is None or not delegation.keyids:
-            return None
-        listed = self.snapshot.signed.meta.get(role)
-        if listed is None:
-            floor = self._memory.floors.get(role)
-            if floor and _may_still_sign(floor, delegation, delegator.signed.keys):
-                raise RemovedError(role)
-            return None
-        if len(self.roles) > self._limits.roles:
-            raise TooLargeError(f"the tree of delegations of {self.gun}", self._limits.roles, "roles")
-        keys = delegator.signed.keys
-        verified = yield from self._listed(role, listed, self._limits.targets, delegation, keys, Targets)
-        self.roles[role] = verified
-        return verified
+        delegators = (yield from self._all_up_to(role)) if self._rules.tree else (yield from self._parent_of(role))
+        for delegator in delegators:
+            if delegation := delegator.signed.delegation(role):
+                return (yield from self._delegate(delegator, delegation))
+        return None
 
     def may_speak(self, role: str, name: str) -> bool:
-        """Say whether every delegation on the way from ``targets`` to *role*, which is loaded, covers *name*."""
+        """Say whether every delegation on the way from ``targets`` to *role*, which is loaded, covers *name*.
+
+        Only where names of roles say who delegates to them.
+        """
         while role != TARGETS:
             delegation = self.roles[parent(role)].signed.delegation(role)
             if delegation is None or not delegation.covers(name):
@@ -206,7 +215,7 @@ class Workflow:
 
     def _refresh(self) -> Flow[None]:
         self._memory = cast("Memory", (yield Remember()))
-        self._fresh, self.roles = {}, {}
+        self._fresh, self.roles, self._trusted = {}, {}, {}
         yield from self._update_root()
         yield from self._update_timestamp()
         yield from self._update_snapshot()
@@ -219,6 +228,10 @@ class Workflow:
         if root is None:
             claim = self._decode(ROOT, (yield from self._want(ROOT)), Root)
             root = anchor(claim, self.gun) if floor is None else self._stand_in(claim, floor)
+        # A root that was only met is kept when it is admitted; one that follows what was trusted, at once.
+        known = floor is not None or self._pins.root is not None
+        if known:
+            yield from self._note(root)
         for _ in range(self._limits.rotations + 1):
             path = self._dialect.locate(ROOT, version=root.signed.version + 1)
             raw = yield from _ask(Want(ROOT, path, self._limits.root))
@@ -228,18 +241,21 @@ class Workflow:
             if claim.signed.version != root.signed.version + 1:
                 raise VersionError(ROOT, root.signed.version + 1, claim.signed.version)
             root = succeed(claim, root, self.gun)
+            if known:
+                yield from self._note(root)
         else:
             raise TooLargeError(f"the history of the root of {self.gun}", self._limits.rotations, "rotations")
-        final = admit(self._decode(ROOT, root.raw, Root), self.gun, self._pins, self.now, known=floor is not None)
+        final = admit(self._decode(ROOT, root.raw, Root), self.gun, self._pins, self.now, known=known)
         self._alive(final)
-        self.first_use = floor is None and not self._pins.given
+        self.first_use = not known and not self._pins.given
         self._root = final
-        self._note(final)
+        yield from self._note(final)
 
     def _known_root(self, floor: Floor | None) -> Flow[Verified[Root] | None]:
-        """Return the root that was trusted last, from the cache or from the server's history."""
-        if floor is None:
-            return None
+        """Return the root to begin with: the one trusted last, or the one that the caller brought if that is newer."""
+        brought = anchor(self._decode(ROOT, self._pins.root, Root), self.gun) if self._pins.root is not None else None
+        if floor is None or (brought and brought.signed.version > floor.version):
+            return brought
         raw = yield from _ask(Recall(ROOT))
         if raw is None or _sha256(raw) != floor.sha256:
             path = self._dialect.locate(ROOT, version=floor.version)
@@ -262,16 +278,26 @@ class Workflow:
     def _update_timestamp(self) -> Flow[None]:
         """TUF 5.4."""
         raw = yield from self._want(TIMESTAMP)
-        role = self.root.signed.roles[TIMESTAMP]
-        self._timestamp = self._judge(TIMESTAMP, raw, role, self.root.signed.keys, Timestamp)
-        self._note(self._timestamp)
+        role, keys = self.root.signed.roles[TIMESTAMP], self.root.signed.keys
+        offered = verified = self._believe(TIMESTAMP, raw, role, keys, Timestamp)
+        floor = self._standing(TIMESTAMP, role, keys)
+        if floor and offered.signed.version == floor.version and _sha256(raw) != floor.sha256:
+            kept = yield from _ask(Recall(TIMESTAMP))  # 5.4.3.1: the one that is known stays, and that is no error
+            if kept is not None and _sha256(kept) == floor.sha256:
+                verified = self._believe(TIMESTAMP, kept, role, keys, Timestamp)
+        if floor and (least := floor.listed.get(SNAPSHOT, 0)) > verified.signed.snapshot.version:
+            raise RollbackError(SNAPSHOT, least, verified.signed.snapshot.version)
+        self._alive(verified)
+        self._timestamp = verified
+        yield from self._note(verified)
 
     def _update_snapshot(self) -> Flow[None]:
         """TUF 5.5."""
         role, listed = self.root.signed.roles[SNAPSHOT], self.timestamp.signed.snapshot
         limit, keys = self._limits.snapshot, self.root.signed.keys
         self._snapshot = yield from self._listed(SNAPSHOT, listed, limit, role, keys, Snapshot)
-        check_content(ROOT, self._snapshot.signed.meta[ROOT], self.root.raw)
+        if (root := self._snapshot.signed.meta.get(ROOT)) is not None:
+            check_content(ROOT, root, self.root.raw)
 
     def _update_targets(self) -> Flow[None]:
         """TUF 5.6."""
@@ -279,7 +305,36 @@ class Workflow:
         limit, keys = self._limits.targets, self.root.signed.keys
         self.roles[TARGETS] = yield from self._listed(TARGETS, listed, limit, role, keys, Targets)
 
-    # --- one load path for every file -----------------------------------------------------------------------------
+    # --- delegations ----------------------------------------------------------------------------------------------
+
+    def _search(self, name: str) -> Flow[Found | None]:
+        """TUF 5.6.7: depth first, in the order of the delegations, each of them once."""
+        chain: _Chain | None = (self.roles[TARGETS],)
+        ahead: list[tuple[_Chain, Delegation]] = []
+        seen: set[tuple[str, str]] = set()
+        while chain and name not in chain[-1].signed.targets:
+            ahead = _ahead(chain, name, ahead)
+            chain = yield from self._next(ahead, seen, name)
+        yield from self._keep()
+        if not chain:
+            return None
+        return Found(name=name, role=chain[-1].role, meta=chain[-1].signed.targets[name], chain=chain)
+
+    def _next(
+        self, ahead: list[tuple[_Chain, Delegation]], seen: set[tuple[str, str]], name: str
+    ) -> Flow[_Chain | None]:
+        """Take the next delegation that was not followed yet off *ahead*, and follow it."""
+        while ahead:
+            chain, delegation = ahead.pop()
+            edge = (chain[-1].role, delegation.name)
+            if edge in seen:
+                continue
+            seen.add(edge)
+            if len(seen) > self._limits.roles:
+                raise TooLargeError(f"the search for {name} in {self.gun}", self._limits.roles, "delegations")
+            if part := (yield from self._delegate(chain[-1], delegation)):
+                return (*chain, part)
+        return None
 
     def _chain(self, role: str, name: str) -> Flow[tuple[Verified[Targets], ...] | None]:
         """Load the roles from ``targets`` to *role*, if all of them may speak for *name*."""
@@ -298,6 +353,52 @@ class Workflow:
             chain.append(loaded)
         return tuple(chain)
 
+    def _parent_of(self, role: str) -> Flow[tuple[Verified[Targets], ...]]:
+        _require_targets(role)
+        delegator = yield from self.load(parent(role))
+        return (delegator,) if delegator else ()
+
+    def _all_up_to(self, role: str) -> Flow[tuple[Verified[Targets], ...]]:
+        """Load roles, nearest to ``targets`` first, until one of them delegates to *role*; return that one."""
+        queue = [self.roles[TARGETS]]
+        seen = {TARGETS}
+        while queue:
+            delegator = queue.pop(0)
+            if delegator.signed.delegation(role):
+                return (delegator,)
+            for delegation in delegator.signed.delegates():
+                if delegation.name not in seen:
+                    seen.add(delegation.name)
+                    loaded = yield from self._delegate(delegator, delegation)
+                    queue += [loaded] if loaded else []
+        return ()
+
+    def _delegate(self, delegator: Verified[Targets], delegation: Delegation) -> Flow[Verified[Targets] | None]:
+        """Load what *delegator* delegates to, by the keys that it names; ``None`` where it speaks for nobody (yet)."""
+        role, edge = delegation.name, (delegator.role, delegation.name)
+        if edge in self._trusted:
+            return self._trusted[edge]
+        keys = delegator.signed.keys
+        listed = self.snapshot.signed.meta.get(role)
+        if self._rules.tree:
+            if listed is None:
+                raise UnlistedError(role, delegator.role)
+        elif not delegation.keyids:
+            return None
+        elif listed is None:
+            if self._standing(role, delegation, keys):
+                raise RemovedError(role)
+            return None
+        most = self._limits.tree if self._rules.tree else self._limits.roles
+        if len(self._trusted) >= most:
+            raise TooLargeError(f"the tree of delegations of {self.gun}", most, "roles")
+        verified = yield from self._listed(role, listed, self._limits.targets, delegation, keys, Targets)
+        self._trusted[edge] = verified
+        self.roles.setdefault(role, verified)
+        return verified
+
+    # --- one load path for every file -----------------------------------------------------------------------------
+
     def _listed(
         self,
         name: str,
@@ -307,41 +408,76 @@ class Workflow:
         keys: Mapping[str, Key],
         kind: type[S],
     ) -> Flow[Verified[S]]:
-        """Load a file that trusted metadata lists: from the cache if it is still that one, else by its hash."""
+        """Load a file that trusted metadata lists: from the cache if it is still that one, else from where it lies."""
+        if name in self.roles:  # for another delegator, whose keys have no say here
+            return self._judge(name, self.roles[name].raw, listed, role, keys, kind)
         raw = yield from _ask(Recall(name))
-        if raw is None or not _is(listed, raw):
-            if listed.length is not None and listed.length > cap:
-                raise TooLargeError(f"{name} metadata", cap)
-            path = self._dialect.locate(name, listed)
-            raw = yield from _ask(Want(name, path, cap if listed.length is None else listed.length))
-            if raw is None:
-                raise AbsentError(name, path)
+        if raw is not None and _is(listed, raw):
+            try:
+                verified = self._judge(name, raw, listed, role, keys, kind)
+            except UntrustedError:
+                if listed.hashes:
+                    raise  # the repository has the same bytes
+            else:
+                yield from self._note(verified)
+                return verified
+        if listed.length is not None and listed.length > cap:
+            raise TooLargeError(f"{name} metadata", cap)
+        path = self._dialect.locate(name, listed, consistent=self.root.signed.consistent_snapshot)
+        raw = yield from _ask(Want(name, path, cap if listed.length is None else listed.length))
+        if raw is None:
+            raise AbsentError(name, path)
+        if listed.length is not None or listed.hashes:
             check_content(name, listed, raw)
-        verified = self._judge(name, raw, role, keys, kind)
-        if listed.version and verified.signed.version != listed.version:
-            raise VersionError(name, listed.version, verified.signed.version)
-        self._note(verified)
+        verified = self._judge(name, raw, listed, role, keys, kind)
+        yield from self._note(verified)
         return verified
 
-    def _judge(self, name: str, raw: bytes, role: Role, keys: Mapping[str, Key], kind: type[S]) -> Verified[S]:
-        """Signatures, then the floor, then expiry: the same for every role but root."""
-        claim = self._decode(name, raw, kind)
-        verified = verify(claim, replace(role, name=name), keys, self.now)
-        floor = self._memory.floors.get(name)
-        if floor and _may_still_sign(floor, role, keys):
-            self._above(claim, floor)
+    def _judge(
+        self, name: str, raw: bytes, listed: FileMeta, role: Role, keys: Mapping[str, Key], kind: type[S]
+    ) -> Verified[S]:
+        """Signatures, the version that is listed, the floor, then expiry: the same for every role that is listed."""
+        verified = self._believe(name, raw, role, keys, kind)
+        if listed.version and verified.signed.version != listed.version:
+            raise VersionError(name, listed.version, verified.signed.version)
+        floor = self._standing(name, role, keys)
+        for other, least in floor.listed.items() if floor else ():
+            self._still_lists(verified.signed, other, least)
         self._alive(verified)
         return verified
+
+    def _believe(self, name: str, raw: bytes, role: Role, keys: Mapping[str, Key], kind: type[S]) -> Verified[S]:
+        claim = self._decode(name, raw, kind)
+        verified = verify(claim, replace(role, name=name), keys, self.now)
+        if floor := self._standing(name, role, keys):
+            self._above(claim, floor)
+        return verified
+
+    def _standing(self, name: str, role: Role, keys: Mapping[str, Key]) -> Floor | None:
+        """Return the floor of *name*, if those who vouched for it may still sign."""
+        floor = self._memory.floors.get(name)
+        return floor if floor and _may_still_sign(floor, role, keys) else None
 
     def _above(self, claim: Envelope[Signed], floor: Floor) -> None:
         version = claim.signed.version
         if version < floor.version:
             raise RollbackError(claim.role, floor.version, version)
         if version == floor.version and (offered := _sha256(claim.raw)) != floor.sha256:
+            if self._rules.by_version and claim.role != ROOT:
+                return
             raise EquivocationError(claim.role, version, floor.sha256, offered)
 
+    def _still_lists(self, signed: Signed, other: str, least: int) -> None:
+        """TUF 5.5.5: what a snapshot listed it goes on to list, in no older version."""
+        if not isinstance(signed, Snapshot):
+            return
+        if (listed := signed.meta.get(other)) is None:
+            raise RemovedError(other)
+        if listed.version < least:
+            raise RollbackError(other, least, listed.version)
+
     def _alive(self, verified: Verified[Signed]) -> None:
-        if verified.signed.expires <= self.now:
+        if verified.signed.expires <= self.now and not self._skip_expiry:
             raise ExpiredError(verified.role, verified.signed.version, verified.signed.expires, self.now)
 
     def _decode(self, role: str, raw: bytes, kind: type[S]) -> Envelope[S]:
@@ -360,21 +496,39 @@ class Workflow:
             raise AbsentError(role, path)
         return raw
 
-    def _note(self, verified: Verified[Signed]) -> None:
-        self._fresh[verified.role] = verified
+    # --- what is remembered ---------------------------------------------------------------------------------------
 
-    def _keep(self) -> Flow[None]:
+    def _note(self, verified: Verified[Signed]) -> Flow[None]:
+        """Have *verified* kept: now, or with all the others."""
+        self._fresh[verified.role] = verified
+        if self._rules.stepwise:
+            yield from self._keep()
+
+    def _keep(self, *, refreshed: bool = False) -> Flow[None]:
         """Hand over what was verified since the last time."""
-        if not self._fresh:
-            return
-        floors = {
-            role: Floor(verified.signed.version, _sha256(verified.raw), verified.fingerprints)
-            for role, verified in self._fresh.items()
-        }
-        before, self._memory = self._memory, Memory({**self._memory.floors, **floors}, self.now)
         files = {role: verified.raw for role, verified in self._fresh.items()}
+        floors = {role: self._floor(verified) for role, verified in self._fresh.items() if self._has_floor(role)}
         self._fresh = {}
-        yield Keep(files, self._memory, before)
+        if not self._rules.stepwise:
+            refreshed = bool(files)
+        elif all(self._memory.floors.get(role) == floor for role, floor in floors.items()):
+            files = {role: raw for role, raw in files.items() if role not in floors}
+        if (files or refreshed) and not self._skip_expiry:
+            moment = self.now if refreshed else self._memory.refreshed
+            before, self._memory = self._memory, Memory({**self._memory.floors, **floors}, moment)
+            yield Keep(files, self._memory, before)
+
+    def _has_floor(self, role: str) -> bool:
+        """Say whether *role* has a floor of its own, and not the one that the snapshot is to it."""
+        return not self._rules.by_version or role in {ROOT, TIMESTAMP, SNAPSHOT}
+
+    def _floor(self, verified: Verified[Signed]) -> Floor:
+        signed, listed = verified.signed, {}
+        if self._rules.by_version and isinstance(signed, Timestamp):
+            listed = {SNAPSHOT: signed.snapshot.version}
+        elif self._rules.by_version and isinstance(signed, Snapshot):
+            listed = {role: meta.version for role, meta in signed.meta.items()}
+        return Floor(signed.version, _sha256(verified.raw), verified.fingerprints, listed)
 
 
 def check_content(what: str, listed: FileMeta, raw: bytes) -> None:
@@ -416,11 +570,25 @@ def _ask(request: Recall | Want) -> Flow[bytes | None]:
 
 
 def _is(listed: FileMeta, raw: bytes) -> bool:
+    """Say whether *raw* may be the file that is listed; where only its version is, that shows later."""
+    if listed.version and not listed.hashes:
+        return listed.length in {None, len(raw)}
     try:
         check_content("", listed, raw)
     except ContentError:
         return False
     return True
+
+
+def _ahead(chain: _Chain, name: str, ahead: list[tuple[_Chain, Delegation]]) -> list[tuple[_Chain, Delegation]]:
+    """Return what is still to follow after *chain*, the next last; a terminating delegation ends the rest."""
+    following: list[tuple[_Chain, Delegation]] = []
+    for delegation in chain[-1].signed.covering(name):
+        following.append((chain, delegation))
+        if delegation.terminating:
+            ahead = []
+            break
+    return ahead + following[::-1]
 
 
 def _may_still_sign(floor: Floor, role: Role, keys: Mapping[str, Key]) -> bool:

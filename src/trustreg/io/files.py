@@ -8,8 +8,9 @@ import fcntl
 import os
 import stat
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
 
 from trustreg.errors import FileError
@@ -32,6 +33,29 @@ def read_bounded(path: Path, limit: int, *, pipes: bool = False) -> bytes:
 
 def read_if_present(path: Path, limit: int, *, pipes: bool = False) -> bytes | None:
     """Do as :func:`read_bounded`, but return ``None`` where there is no such file."""
+    content = read_some(path, limit + 1, pipes=pipes)
+    if content is not None and len(content) > limit:
+        raise FileError(str(path), f"it is longer than the {limit} bytes that it may have")
+    return content
+
+
+def read_some(path: Path, most: int, *, pipes: bool = False) -> bytes | None:
+    """Return what a file begins with, *most* bytes at most; ``None`` where there is no such file."""
+    file = open_if_present(path, pipes=pipes)
+    if file is None:
+        return None
+    try:
+        with file:
+            content = bytearray()
+            while len(content) < most and (chunk := file.read(most - len(content))):
+                content += chunk
+    except OSError as exc:
+        raise file_error(path, exc) from exc
+    return bytes(content)
+
+
+def open_if_present(path: Path, *, pipes: bool = False) -> FileIO | None:
+    """Open a regular file, unbuffered, on the conditions of :func:`read_bounded`; ``None`` where there is no such."""
     try:
         # O_NONBLOCK: opening a FIFO that nobody writes to must not wait for somebody who might.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | (0 if pipes else os.O_NONBLOCK))
@@ -40,16 +64,14 @@ def read_if_present(path: Path, limit: int, *, pipes: bool = False) -> bytes | N
     except (OSError, ValueError) as exc:
         raise file_error(path, exc) from exc
     try:
-        with os.fdopen(descriptor, "rb", buffering=0) as file:
-            _require_readable(path, os.fstat(descriptor).st_mode, pipes=pipes)
-            content = bytearray()
-            while len(content) <= limit and (chunk := file.read(limit + 1 - len(content))):
-                content += chunk
+        _require_readable(path, os.fstat(descriptor).st_mode, pipes=pipes)
+        return FileIO(descriptor)
     except OSError as exc:
+        os.close(descriptor)
         raise file_error(path, exc) from exc
-    if len(content) > limit:
-        raise FileError(str(path), f"it is longer than the {limit} bytes that it may have")
-    return bytes(content)
+    except FileError:
+        os.close(descriptor)
+        raise
 
 
 def write_atomically(path: Path, data: bytes, mode: int = 0o600) -> None:
@@ -74,7 +96,7 @@ def write_all(files: Mapping[Path, bytes], mode: int = 0o600) -> None:
     try:
         for path, data in files.items():
             at = path
-            written[path] = _write_aside(path, data, mode)
+            written[path] = _write_aside(path, (data,), mode)
         for at, temporary in list(written.items()):
             temporary.replace(at)
             del written[at]
@@ -86,6 +108,20 @@ def write_all(files: Mapping[Path, bytes], mode: int = 0o600) -> None:
         for temporary in written.values():
             with suppress(OSError):
                 temporary.unlink()
+
+
+def write_stream(path: Path, pieces: Iterable[bytes], mode: int = 0o600) -> None:
+    """Do as :func:`write_atomically` with what *pieces* yield; what they raise is raised, and nothing is changed."""
+    try:
+        temporary = _write_aside(path, pieces, mode)
+        try:
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink()
+            raise
+        _sync_folder(path.parent)
+    except (OSError, ValueError) as exc:
+        raise file_error(path, exc) from exc
 
 
 def remove_file(path: Path) -> None:
@@ -147,13 +183,14 @@ def file_error(path: Path | str, exc: OSError | ValueError) -> FileError:
     return FileError(str(path), _SENTENCES.get(exc.errno or 0, said[:1].lower() + said[1:]))
 
 
-def _write_aside(path: Path, data: bytes, mode: int) -> Path:
+def _write_aside(path: Path, pieces: Iterable[bytes], mode: int) -> Path:
     """Write a temporary file beside *path* and sync it; leave nothing behind if that fails."""
     temporary = path.with_name(f".{os.urandom(8).hex()}.tmp")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with os.fdopen(os.open(temporary, flags, mode), "wb") as file:
         try:
-            file.write(data)
+            for piece in pieces:
+                file.write(piece)
             file.flush()
             os.fsync(file.fileno())
         except BaseException:

@@ -4,8 +4,8 @@ What it does, so that nobody else has to:
 
 * Plain http goes to this machine or to hosts marked insecure, nowhere else, whoever redirects there.
 * GET follows up to five redirects, also to other hosts: registries keep their content elsewhere, and what is read
-  is verified whoever served it. Another host gets no header of ours but ``Accept``. From https it never leads to
-  http. POST and DELETE are not redirected: an upload goes where it was meant to go or nowhere.
+  is verified whoever served it. Another host gets no header of ours but ``Accept`` and ``Range``. From https it never
+  leads to http. POST and DELETE are not redirected: an upload goes where it was meant to go or nowhere.
 * GET is tried once more on a new connection when the first was refused or reset; and when the server asks to come back
   within ten seconds (429 or 503 with ``Retry-After``). Of a name's addresses each is tried until one connects.
 * Nothing is compressed unless the server insists, and then the limit counts what it unpacks to.
@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import ExitStack, contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Self
 
@@ -56,12 +57,16 @@ class Timeouts(NamedTuple):
     total: float = 120.0
 
 
-class Deadline(NamedTuple):
+class Deadline:
     """When a request has to be over, and how long each step of it may take; seconds."""
 
-    until: float
-    connect: float
-    read: float
+    def __init__(self, timeouts: Timeouts) -> None:
+        self.connect, self.read, self._total = timeouts
+        self.begin()
+
+    def begin(self) -> None:
+        """Count from now on."""
+        self.until = time.monotonic() + self._total
 
     def left(self, step: float) -> float:
         """Return how long a step of at most *step* seconds may take; raise ``TimeoutError`` at the end."""
@@ -72,12 +77,16 @@ class Deadline(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """An answer: where it came from in the end, its headers by lower-case name, repeated ones joined by commas."""
+    """An answer: where it came from in the end, its headers by lower-case name, repeated ones joined by commas.
+
+    ``rest`` has its body where that was asked for piece by piece; they raise what :meth:`Http.get` raises.
+    """
 
     url: Url
     status: int
     headers: Mapping[str, str]
     body: bytes
+    rest: Iterator[bytes] = iter(())
 
     @property
     def media_type(self) -> str:
@@ -133,17 +142,21 @@ class Http:
             TooLargeError: The answer is longer than *limit*.
             UnavailableError: There is no answer: :class:`OfflineError`, :class:`TlsError` or :class:`ServerError`.
         """
-        at, sent, deadline = self._parse(url), dict(headers or {}), self._deadline()
-        for _ in range(1 + _REDIRECTS):
-            reply = self._get_patiently(at, sent, limit, deadline)
-            location = reply.headers.get("location")
-            if reply.status not in {301, 302, 303, 307, 308} or location is None:
-                return reply
-            there = self._redirected(reply, location)
-            if there.origin != at.origin:
-                sent = {name: value for name, value in sent.items() if name.lower() == "accept"}
-            at = there
-        raise ServerError(str(at), reply.status, f"it has been redirected more than {_REDIRECTS} times")
+        deadline = Deadline(self._timeouts)
+        return self._followed(url, headers or {}, lambda at, sent: self._get_patiently(at, sent, limit, deadline))
+
+    @contextmanager
+    def stream(self, url: str | Url, *, headers: Mapping[str, str] | None = None) -> Iterator[Reply]:
+        """Read *url* piece by piece: the body of a good answer is ``rest``, to be read while the context lasts.
+
+        It may have any length and take any time, as long as 64 KiB come within the time that a whole request has.
+        Nothing is tried twice, and an answer that is packed is refused. Raises what :meth:`get` raises.
+        """
+        deadline = Deadline(self._timeouts)
+        with ExitStack() as held:
+            yield self._followed(
+                url, headers or {}, lambda at, sent: held.enter_context(self._streamed(at, sent, deadline))
+            )
 
     def post(
         self, url: str | Url, body: bytes, media_type: str, *, limit: int, headers: Mapping[str, str] | None = None
@@ -189,6 +202,21 @@ class Http:
             raise SettingError(str(at), "plain http is for this machine only: nothing proves who answers; use https")
         return at
 
+    def _followed(
+        self, url: str | Url, headers: Mapping[str, str], get: Callable[[Url, Mapping[str, str]], Reply]
+    ) -> Reply:
+        at, sent = self._parse(url), headers
+        for _ in range(1 + _REDIRECTS):
+            reply = get(at, sent)
+            location = reply.headers.get("location")
+            if reply.status not in {301, 302, 303, 307, 308} or location is None:
+                return reply
+            there = self._redirected(reply, location)
+            if there.origin != at.origin:
+                sent = {name: value for name, value in sent.items() if name.lower() in {"accept", "range"}}
+            at = there
+        raise ServerError(str(at), reply.status, f"it has been redirected more than {_REDIRECTS} times")
+
     def _redirected(self, reply: Reply, location: str) -> Url:
         try:
             there = reply.url.join(location)
@@ -200,7 +228,7 @@ class Http:
 
     def _once(self, method: str, url: str | Url, headers: Mapping[str, str], body: bytes | None, limit: int) -> Reply:
         at = self._parse(url)
-        reply = self._exchange(method, at, headers, body, limit, self._deadline(), fresh=True)
+        reply = self._exchange(method, at, headers, body, limit, Deadline(self._timeouts), fresh=True)
         if 300 <= reply.status < 400:
             problem = f"it redirects to {plain(reply.headers.get('location', 'nowhere'), 100)}"
             raise ServerError(str(at), reply.status, problem, "set the address it redirects to, if that is right")
@@ -226,11 +254,6 @@ class Http:
         fresh: bool = False,
     ) -> Reply:
         """Exchange one request for one answer; a GET that meets a dead end has a second try."""
-        from http.client import HTTPException
-
-        from requests import RequestException
-        from urllib3.exceptions import HTTPError
-
         proxy = proxy_for(at, self._env)
         for last in (method != "GET", True):
             session = self._borrow(at, proxy, fresh=fresh)
@@ -241,7 +264,7 @@ class Http:
                 )
                 said = f"{reply.status}, {len(reply.body)} bytes"
                 break
-            except (RequestException, HTTPError, HTTPException, OSError) as error:
+            except _failures() as error:
                 session.close()
                 causes = list(_causes(error))
                 if last or time.monotonic() >= deadline.until or not _is_dead_end(causes):
@@ -251,13 +274,37 @@ class Http:
                 said = f"more than {limit} bytes"
                 raise
             finally:
-                if self.trace:
-                    self.trace(f"{method} {at}: {said}, {(time.monotonic() - started) * 1000:.0f} ms")
+                self._tell(method, at, said, started)
         self._give_back(at, session)
         return reply._replace(body=_unpacked(reply, limit))
 
-    def _deadline(self) -> Deadline:
-        return Deadline(time.monotonic() + self._timeouts.total, self._timeouts.connect, self._timeouts.read)
+    @contextmanager
+    def _streamed(self, at: Url, headers: Mapping[str, str], deadline: Deadline) -> Iterator[Reply]:
+        proxy, failures = proxy_for(at, self._env), _failures()
+
+        def translated(rest: Iterator[bytes]) -> Iterator[bytes]:
+            try:
+                yield from rest
+            except failures as error:
+                self._fail(list(_causes(error)), at, proxy, deadline)
+
+        with ExitStack() as held:
+            session = held.enter_context(self._borrow(at, proxy, fresh=True))
+            started, said = time.monotonic(), "no answer"
+            try:
+                reply = held.enter_context(session.streamed(at, headers, error_limit=_ERROR_LIMIT, deadline=deadline))
+                said = f"{reply.status}, as it comes"
+            except failures as error:
+                self._fail(list(_causes(error)), at, proxy, deadline)
+            finally:
+                self._tell("GET", at, said, started)
+            if 200 <= reply.status < 300 and (packing := _packing(reply)):
+                raise _packed(reply, packing)
+            yield reply._replace(rest=translated(reply.rest))
+
+    def _tell(self, method: str, at: Url, said: str, started: float) -> None:
+        if self.trace:
+            self.trace(f"{method} {at}: {said}, {(time.monotonic() - started) * 1000:.0f} ms")
 
     def _borrow(self, at: Url, proxy: Proxy | None, *, fresh: bool) -> Session:
         from trustreg.io.session import Session
@@ -400,6 +447,15 @@ def plain(text: object, longest: int = 200) -> str:
     return shown if len(shown) <= longest else f"{shown[:longest]}…"
 
 
+def _failures() -> tuple[type[Exception], ...]:
+    from http.client import HTTPException
+
+    from requests import RequestException
+    from urllib3.exceptions import HTTPError
+
+    return RequestException, HTTPError, HTTPException, OSError
+
+
 def _causes(error: BaseException) -> Iterator[BaseException]:
     """Yield *error* and all that it was made of, the outermost first; ``urllib3`` wraps in several ways."""
     found: list[BaseException] = [error]
@@ -455,9 +511,18 @@ def _handshake_error(error: ssl.SSLError, at: Url) -> TlsError:
     return TlsError(at.origin, problem, hint)
 
 
+def _packing(reply: Reply) -> str:
+    packing = reply.headers.get("content-encoding", "").strip().lower()
+    return "" if packing == "identity" else packing
+
+
+def _packed(reply: Reply, packing: str) -> ServerError:
+    return ServerError(str(reply.url), reply.status, f"it is packed as {plain(packing, 20)}, which was not asked for")
+
+
 def _unpacked(reply: Reply, limit: int) -> bytes:
-    packing = reply.headers.get("content-encoding", "identity").strip().lower()
-    if packing in {"identity", ""}:
+    packing = _packing(reply)
+    if not packing:
         return reply.body
     import zlib
 
@@ -465,9 +530,7 @@ def _unpacked(reply: Reply, limit: int) -> bytes:
     if packing not in {"gzip", "x-gzip"}:
         if not good:
             return b""
-        raise ServerError(
-            str(reply.url), reply.status, f"it is packed as {plain(packing, 20)}, which was not asked for"
-        )
+        raise _packed(reply, packing)
     unpacker = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
     try:
         body = unpacker.decompress(reply.body, (limit if good else _ERROR_LIMIT) + 1)

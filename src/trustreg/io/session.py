@@ -95,40 +95,56 @@ class Session(_Session):
             TooLargeError: A good answer is longer, or says that it will be.
             Exception: Of ``requests``, ``urllib3`` or Python: there is no answer, or not to the end, or it is not HTTP.
         """
-        timeout = (deadline.left(deadline.connect), deadline.left(deadline.read))
-        url, data = f"{at.origin}{at.target}", BytesIO(body) if body else body
-        with (
-            self._cut_at(deadline.until),
-            self.request(
-                method, url, headers=headers, data=data, timeout=timeout, allow_redirects=False, stream=True
-            ) as response,
-        ):
+        with self._sent(method, at, headers, body, deadline) as response:
+            if not 200 <= response.status_code < 300:
+                return _reply(at, response, _explanation(response.raw, error_limit))
+            if (response.raw.length_remaining or 0) > limit:
+                raise TooLargeError(str(at), limit)
             content = bytearray()
+            for piece in _pieces(response.raw, limit + 1):
+                content += piece
+            if len(content) > limit:
+                raise TooLargeError(str(at), limit)
+            deadline.left(0)  # one that ends with the connection looks complete where it was cut
+            return _reply(at, response, bytes(content))
+
+    @contextmanager
+    def streamed(self, at: Url, headers: Mapping[str, str], *, error_limit: int, deadline: Deadline) -> Iterator[Reply]:
+        """Send one GET; the body of a good answer is in ``rest``, to be read while the context lasts.
+
+        Each of its pieces begins *deadline* anew. What may be raised is what :meth:`exchange` raises.
+        """
+        with self._sent("GET", at, headers, None, deadline) as response:
             if 200 <= response.status_code < 300:
-                if (response.raw.length_remaining or 0) > limit:
-                    raise TooLargeError(str(at), limit)
-                for chunk in _pieces(response.raw, limit + 1):
-                    content += chunk
-                if len(content) > limit:
-                    raise TooLargeError(str(at), limit)
-                deadline.left(0)  # one that ends with the connection looks complete where it was cut
+                yield _reply(at, response, b"")._replace(rest=_rest(response.raw, deadline))
             else:
-                with suppress(HTTPError, HTTPException, OSError):  # the status counts; take what explains it
-                    for chunk in _pieces(response.raw, error_limit):
-                        content += chunk
-        fields = {name.lower(): value for name, value in response.headers.items()}
-        return Reply(at, response.status_code, fields, bytes(content))
+                yield _reply(at, response, _explanation(response.raw, error_limit))
 
     def get_redirect_target(self, resp: Response) -> None:
         """Have it lead nowhere: who asked decides whether to follow."""
 
     @contextmanager
-    def _cut_at(self, until: float) -> Iterator[None]:
+    def _sent(
+        self, method: str, at: Url, headers: Mapping[str, str], body: bytes | None, deadline: Deadline
+    ) -> Iterator[Response]:
+        timeout = (deadline.left(deadline.connect), deadline.left(deadline.read))
+        url, data = f"{at.origin}{at.target}", BytesIO(body) if body else body
+        with (
+            self._cut_at(deadline),
+            self.request(
+                method, url, headers=headers, data=data, timeout=timeout, allow_redirects=False, stream=True
+            ) as response,
+        ):
+            yield response
+
+    @contextmanager
+    def _cut_at(self, deadline: Deadline) -> Iterator[None]:
         over = Event()
 
         def watch() -> None:
-            while not over.wait(max(0.1, until - time.monotonic())):
-                self._adapter.cut()
+            while not over.wait(max(0.1, deadline.until - time.monotonic())):
+                if time.monotonic() >= deadline.until:  # which may have been put off meanwhile
+                    self._adapter.cut()
 
         watcher = Thread(target=watch, daemon=True)
         watcher.start()
@@ -181,7 +197,31 @@ def _own_socket(connection: object) -> object:
     return vars(connection)["sock"]
 
 
+def _reply(at: Url, response: Response, body: bytes) -> Reply:
+    return Reply(at, response.status_code, {name.lower(): value for name, value in response.headers.items()}, body)
+
+
+def _explanation(raw: BaseHTTPResponse, limit: int) -> bytes:
+    content = bytearray()
+    with suppress(HTTPError, HTTPException, OSError):  # the status counts; take what explains it
+        for piece in _pieces(raw, limit):
+            content += piece
+    return bytes(content)
+
+
 def _pieces(raw: BaseHTTPResponse, limit: int) -> Iterator[bytes]:
-    while limit and (piece := raw.read(min(65_536, limit), decode_content=False)):
+    while limit and (piece := raw.read(min(_PIECE, limit), decode_content=False)):
         yield piece
         limit -= len(piece)
+
+
+def _rest(raw: BaseHTTPResponse, deadline: Deadline) -> Iterator[bytes]:
+    while True:
+        deadline.begin()
+        if not (piece := raw.read(_PIECE, decode_content=False)):
+            deadline.left(0)
+            return
+        yield piece
+
+
+_PIECE = 65_536  # bytes

@@ -1,0 +1,1 @@
+"""Places that keep collections and sign nothing: a folder, a bucket, a registry, and what a web server shows of one."""

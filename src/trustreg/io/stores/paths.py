@@ -1,0 +1,61 @@
+"""Where the files of a collection are below its base, and which paths could lead elsewhere.
+
+Metadata is below ``metadata/``, target files are below ``targets/``. A role ``some/role`` has the file
+``3.some%2Frole.json``, which is how clients spell it in a URL; web servers and buckets that are asked for that look for
+``3.some/role.json``. So that is where folders and buckets keep it, and anybody may serve them as they are.
+
+Paths come from metadata that somebody signed, who may mean no good to whoever reads or mirrors it.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import quote, unquote
+
+from trustreg.errors import FormatError
+
+METADATA = "metadata"
+TARGETS = "targets"
+
+
+def metadata_key(path: str) -> str:
+    """Return where the metadata file *path*, ``3.some%2Frole.json``, is below the base; raise :class:`FormatError`."""
+    key = unquote(path, errors="surrogateescape")
+    if quote(key, safe="", errors="surrogateescape") != path:
+        raise FormatError("targets", path, "this is not how a metadata file is named")
+    return f"{METADATA}/{_safe(key, path)}"
+
+
+def metadata_path(key: str) -> str:
+    """Return the path of the metadata file that is at *key*, below the base."""
+    return quote(key.removeprefix(f"{METADATA}/"), safe="")
+
+
+def target_key(path: str) -> str:
+    """Return where the target file *path* is below the base; raise :class:`FormatError` if that is elsewhere."""
+    return f"{TARGETS}/{_safe(path, path)}"
+
+
+def in_url(key: str) -> str:
+    """Spell *key* as the end of a URL."""
+    return quote(key, safe="/")
+
+
+def _safe(key: str, path: str) -> str:
+    problem = None
+    try:
+        parts = key.encode().split(b"/")
+    except UnicodeEncodeError:
+        raise FormatError("targets", path, "this is no text that could name a file") from None
+    if not set(parts).isdisjoint({b"", b".", b".."}):
+        problem = "the parts of a path may not be empty, '.' or '..'"
+    elif "\\" in key or not key.isprintable():
+        problem = "a path may hold no backslash and nothing that cannot be shown"
+    elif max(map(len, parts)) > _LONGEST_PART or len(key.encode()) > _LONGEST:
+        problem = f"a path has at most {_LONGEST} bytes, and {_LONGEST_PART} between two slashes"
+    if problem:
+        raise FormatError("targets", path, problem)
+    return key
+
+
+_LONGEST_PART = 255  # bytes; what file systems take
+_LONGEST = 900  # bytes; buckets take 1024, of which the base needs some

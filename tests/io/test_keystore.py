@@ -207,8 +207,8 @@ def test_a_key_elsewhere_cannot_be_added(tmp_path: Path) -> None:
     class Elsewhere:
         kind, public = SIGNERS["P256"].kind, SIGNERS["P256"].public
 
-        def sign(self, payload: bytes, keyid: str) -> Signature:
-            raise AssertionError(payload, keyid)
+        def sign(self, payload: bytes, keyid: str, scheme: str = "") -> Signature:
+            raise AssertionError(payload, keyid, scheme)
 
     with pytest.raises(KeyKindError, match="its private half is not here"):
         store(tmp_path).add(Elsewhere(), "root", None)

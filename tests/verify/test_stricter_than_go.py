@@ -266,7 +266,7 @@ class Shop:
             gun=Reference.parse(f"{GUN}:v1").gun,
             dialect=Notary1(),
             repository=self,
-            cache=self,  # type: ignore[arg-type]
+            cache=self,
             offline_grace=timedelta(days=1),
         )
 

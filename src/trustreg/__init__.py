@@ -22,11 +22,14 @@ if TYPE_CHECKING:
     from trustreg.errors import InputError, TrustregError, UnavailableError, UntrustedError
     from trustreg.names import Digest, Gun, Reference
     from trustreg.publisher import Published
+    from trustreg.reader import Target
     from trustreg.sign.changes import AddTarget, RemoveTarget, Witness
+    from trustreg.tuf import Client, trust
     from trustreg.wire import Publisher, Verifier
 
 __all__ = [
     "AddTarget",
+    "Client",
     "Contents",
     "Digest",
     "Entry",
@@ -37,6 +40,7 @@ __all__ = [
     "Reference",
     "RemoveTarget",
     "RoleState",
+    "Target",
     "Trusted",
     "TrustregError",
     "UnavailableError",
@@ -47,6 +51,7 @@ __all__ = [
     "Verifier",
     "Witness",
     "__version__",
+    "trust",
 ]
 
 _HOMES = {
@@ -55,6 +60,8 @@ _HOMES = {
     "names": ("Digest", "Gun", "Reference"),
     "publisher": ("Published",),
     "sign.changes": ("AddTarget", "RemoveTarget", "Witness"),
+    "reader": ("Target",),
+    "tuf": ("Client", "trust"),
     "wire": ("Publisher", "Verifier"),
 }
 

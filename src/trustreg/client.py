@@ -25,9 +25,9 @@ from trustreg.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, TOP_LEVEL, Digest
 from trustreg.ports import Cache, Registry, Repository
 from trustreg.values import dataclass, field
 from trustreg.verify.pinning import Pins
-from trustreg.verify.requests import Answer, Keep, Memory, Recall, Remember, Want
+from trustreg.verify.requests import Answer, Keep, Recall, Remember, Want
 from trustreg.verify.signatures import Verified
-from trustreg.verify.workflow import RELEASED, Flow, Found, Workflow
+from trustreg.verify.workflow import RELEASED, Flow, Found, Limits, Workflow
 
 T = TypeVar("T")
 
@@ -137,6 +137,7 @@ class Site:
         pins: What the caller knows of its root.
         roles: The roles whose word counts, in order; they all do in the tree of delegations of TUF.
         offline_grace: How long what is remembered may stand in for a repository that cannot be reached.
+        limits: What its metadata may cost.
     """
 
     gun: Gun
@@ -146,6 +147,7 @@ class Site:
     pins: Pins = field(default_factory=Pins)
     roles: tuple[str, ...] = RELEASED
     offline_grace: timedelta = timedelta(0)
+    limits: Limits | None = None
 
     def target(self, image: Reference) -> str:
         """Return the name of the target that binds the tag of *image*.
@@ -165,6 +167,7 @@ class Site:
         *,
         pins: Pins | None = None,
         where: str | None = None,
+        root_age: timedelta = timedelta(0),
         dangerous_skip_expiry: bool = False,
     ) -> Workflow:
         """Return a workflow that reads the collection at *now*."""
@@ -173,7 +176,9 @@ class Site:
             self.gun,
             now,
             pins=pins or self.pins,
+            limits=self.limits,
             where=where or self.repository.where,
+            root_age=root_age,
             dangerous_skip_expiry=dangerous_skip_expiry,
         )
 
@@ -348,36 +353,42 @@ def refresh(site: Site, now: datetime) -> "Opened":
         since = site.cache.memory().refreshed
         if since is None or not timedelta(0) <= now - since <= site.offline_grace:
             raise
-        return recall(site, now, since)
-    return Opened(site, workflow, now, site.repository, site.cache)
+        opened = Opened(site, site.workflow(now, where="the cache"), now, stale_since=since)
+        opened.drive(opened.workflow.refresh())
+        return opened
+    return Opened(site, workflow, now)
 
 
-def recall(site: Site, now: datetime, since: datetime | None = None) -> "Opened":
-    """Read the collection at *site* as it is remembered, without asking anybody: the same checks, as of *now*.
-
-    Raises:
-        UntrustedError: A check failed, or too little is remembered.
-    """
-    kept = _Kept(site.cache, site.dialect)
-    workflow = site.workflow(now, where=kept.where)
-    drive(workflow.refresh(), kept, kept)
-    return Opened(site, workflow, now, kept, kept, since)
+def from_memory(flow: Flow[T], dialect: Dialect) -> Flow[T]:
+    """Run *flow* on what is kept, without asking anybody: what it wants is recalled, and it remembers nothing new."""
+    answer: Answer = None
+    while True:
+        try:
+            request = flow.send(answer)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+        if isinstance(request, Want):
+            is_history = request.role == ROOT and request.path != dialect.locate(ROOT)
+            answer = None if is_history else (yield Recall(request.role))
+        else:
+            answer = None if isinstance(request, Keep) else (yield request)
 
 
 @dataclass()
 class Opened:
-    """A refreshed collection and where its other files come from."""
+    """A collection as it was read at ``at``; from memory, of ``stale_since``, where nobody could be reached."""
 
     site: Site
     workflow: Workflow
     at: datetime
-    repository: Repository
-    cache: Cache
     stale_since: datetime | None = None
 
     def drive(self, flow: Flow[T]) -> T:
         """Run *flow* where this came from."""
-        return drive(flow, self.repository, self.cache)
+        if self.stale_since:
+            flow = from_memory(flow, self.site.dialect)
+        return drive(flow, self.site.repository, self.site.cache)
 
     def serves(self, now: datetime, max_age: timedelta) -> bool:
         """Say whether this may answer at *now*: asked recently enough, and nothing in it has expired since."""
@@ -385,28 +396,6 @@ class Opened:
             timedelta(0) <= now - self.at <= max_age
             and self.workflow.expires(tuple(self.workflow.roles.values())) > now
         )
-
-
-class _Kept:
-    """What was kept, standing in for a server that nobody can reach. It remembers nothing new."""
-
-    where = "the cache"
-
-    def __init__(self, cache: Cache, dialect: Dialect) -> None:
-        self._cache, self._dialect = cache, dialect
-
-    def fetch(self, want: Want) -> bytes | None:
-        is_history = want.role == ROOT and want.path != self._dialect.locate(ROOT)
-        return None if is_history else self._cache.recall(want.role)
-
-    def memory(self) -> Memory:
-        return self._cache.memory()
-
-    def recall(self, role: str) -> bytes | None:
-        return self._cache.recall(role)
-
-    def keep(self, keep: Keep) -> None:
-        pass
 
 
 def drive(flow: Flow[T], repository: Repository, cache: Cache) -> T:

@@ -72,8 +72,11 @@ class FolderCache:
             }
             for path in files:
                 _make_folder(path.parent)
-            seen = [moment for moment in (keep.memory.refreshed, there.refreshed) if moment]
-            memory = Memory({**held, **floors}, max(seen, default=None))
+            memory = Memory(
+                {**held, **floors},
+                _later(keep.memory.refreshed, there.refreshed),
+                _later(keep.memory.walked, there.walked),
+            )
             files[self._memory] = _spell(self._name, memory)
             write_all(files)
 
@@ -116,6 +119,10 @@ def _make_folder(folder: Path) -> None:
         raise file_error(folder, exc) from exc
 
 
+def _later(*moments: datetime | None) -> datetime | None:
+    return max((moment for moment in moments if moment), default=None)
+
+
 def _replaces(new: Floor, held: Floor | None, known: Floor | None) -> bool:
     """Say whether *new*, which was checked against *known*, may take the place of *held*.
 
@@ -141,10 +148,14 @@ def _read(document: dict[str, Any], gun: str) -> Memory:
     if document["gun"] != gun:
         raise ValueError(document["gun"])
     floors = {role: _read_floor(floor) for role, floor in document["floors"].items()}
-    refreshed = datetime.fromisoformat(document["refreshed"]) if document["refreshed"] else None
-    if refreshed and refreshed.tzinfo is None:
-        raise ValueError(refreshed)
-    return Memory(floors, refreshed)
+    return Memory(floors, _read_moment(document["refreshed"]), _read_moment(document.get("walked")))
+
+
+def _read_moment(text: str | None) -> datetime | None:
+    moment = datetime.fromisoformat(text) if text else None
+    if moment and moment.tzinfo is None:
+        raise ValueError(text)
+    return moment
 
 
 def _read_floor(floor: dict[str, Any]) -> Floor:
@@ -159,8 +170,10 @@ def _read_floor(floor: dict[str, Any]) -> Floor:
 
 def _spell(gun: str, memory: Memory) -> bytes:
     floors = {role: _spell_floor(floor) for role, floor in memory.floors.items()}
-    refreshed = memory.refreshed.isoformat() if memory.refreshed else None
-    return orjson.dumps({"gun": gun, "refreshed": refreshed, "floors": floors}, option=orjson.OPT_INDENT_2)
+    spelled: dict[str, Any] = {"gun": gun, "refreshed": memory.refreshed and memory.refreshed.isoformat()}
+    if memory.walked:
+        spelled["walked"] = memory.walked.isoformat()
+    return orjson.dumps({**spelled, "floors": floors}, option=orjson.OPT_INDENT_2)
 
 
 def _spell_floor(floor: Floor) -> dict[str, Any]:

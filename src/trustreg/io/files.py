@@ -101,7 +101,7 @@ def write_all(files: Mapping[Path, bytes], mode: int = 0o600) -> None:
             temporary.replace(at)
             del written[at]
         for at in {path.parent for path in files}:
-            _sync_folder(at)
+            sync_folder(at)
     except (OSError, ValueError) as exc:
         raise file_error(at, exc) from exc
     finally:
@@ -119,7 +119,7 @@ def write_stream(path: Path, pieces: Iterable[bytes], mode: int = 0o600) -> None
         except BaseException:
             temporary.unlink()
             raise
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except (OSError, ValueError) as exc:
         raise file_error(path, exc) from exc
 
@@ -128,7 +128,7 @@ def remove_file(path: Path) -> None:
     """Remove *path* for good; no complaint where it is gone already."""
     try:
         path.unlink(missing_ok=True)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except (OSError, ValueError) as exc:
         raise file_error(path, exc) from exc
 
@@ -207,7 +207,8 @@ def _require_readable(path: Path, mode: int, *, pipes: bool) -> None:
     raise FileError(str(path), f"it is {names.get(stat.S_IFMT(mode), 'a device')}, not a file")
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Have the disk know what is in *folder*; raises :class:`OSError`."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -24,10 +24,14 @@ class Floor:
 
 @dataclass(frozen=True)
 class Memory:
-    """What outlives the cached files: the floor of each role, and when the last refresh succeeded."""
+    """What outlives the cached files: the floor of each role, and when the last refresh succeeded.
+
+    ``walked`` is when a newer root was last asked for.
+    """
 
     floors: Mapping[str, Floor] = field(default_factory=dict)
     refreshed: datetime | None = None
+    walked: datetime | None = None
 
 
 @dataclass(frozen=True)

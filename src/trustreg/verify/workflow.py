@@ -12,7 +12,7 @@ pins hold with a warm cache; a role that was read before may not silently go mis
 import hashlib
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeAlias, TypeVar, cast
 
 from trustreg.dialect import Dialect
@@ -79,8 +79,17 @@ class Found:
 class Workflow:
     """One refresh of one collection, and the look-ups that follow it.
 
-    Its methods are generators of requests; drive them with ``client.drive``. ``now`` is fixed for all of it. Only who
-    is about to sign what has expired may skip expiry, and keeps nothing of what it reads then.
+    Its methods are generators of requests; drive them with ``client.drive``.
+
+    Args:
+        dialect: How the metadata is written.
+        gun: The name of the collection.
+        now: The time, fixed for all of it.
+        pins: What the caller knows of its root.
+        limits: What it may cost.
+        where: Names the repository in messages.
+        root_age: For how long nobody is asked for a newer root again.
+        dangerous_skip_expiry: For who is about to sign what has expired. Nothing of what is read then is kept.
     """
 
     def __init__(
@@ -92,9 +101,11 @@ class Workflow:
         pins: Pins | None = None,
         limits: Limits | None = None,
         where: str = "the repository",
+        root_age: timedelta = timedelta(0),
         dangerous_skip_expiry: bool = False,
     ) -> None:
         self.gun, self.now, self._skip_expiry = gun, now, dangerous_skip_expiry
+        self._root_age = root_age
         self.first_use = False
         self.roles: dict[str, Verified[Targets]] = {}
         """The targets roles that were loaded, by name; what two delegate to counts as loaded for the first."""
@@ -102,6 +113,7 @@ class Workflow:
         self._pins = Pins() if pins is None else pins
         self._limits = Limits() if limits is None else limits
         self._memory = Memory()
+        self._walked = False
         self._fresh: dict[str, Verified[Signed]] = {}
         self._root: Verified[Root] | None = None
         self._timestamp: Verified[Timestamp] | None = None
@@ -233,9 +245,12 @@ class Workflow:
         if known:
             yield from self._note(root)
         for _ in range(self._limits.rotations + 1):
+            if self._walked_lately(root):
+                break
             path = self._dialect.locate(ROOT, version=root.signed.version + 1)
             raw = yield from _ask(Want(ROOT, path, self._limits.root))
             if raw is None:
+                self._walked = True
                 break
             claim = self._decode(ROOT, raw, Root)
             if claim.signed.version != root.signed.version + 1:
@@ -250,6 +265,12 @@ class Workflow:
         self.first_use = not known and not self._pins.given
         self._root = final
         yield from self._note(final)
+
+    def _walked_lately(self, root: Verified[Root]) -> bool:
+        """Say whether a root after *root* was asked for so lately that it need not be asked for again."""
+        floor, walked = self._memory.floors.get(ROOT), self._memory.walked
+        known = floor is not None and floor.version == root.signed.version
+        return known and walked is not None and timedelta(0) <= self.now - walked < self._root_age
 
     def _known_root(self, floor: Floor | None) -> Flow[Verified[Root] | None]:
         """Return the root to begin with: the one trusted last, or the one that the caller brought if that is newer."""
@@ -514,8 +535,10 @@ class Workflow:
         elif all(self._memory.floors.get(role) == floor for role, floor in floors.items()):
             files = {role: raw for role, raw in files.items() if role not in floors}
         if (files or refreshed) and not self._skip_expiry:
-            moment = self.now if refreshed else self._memory.refreshed
-            before, self._memory = self._memory, Memory({**self._memory.floors, **floors}, moment)
+            before = self._memory
+            moment = self.now if refreshed else before.refreshed
+            walked = self.now if refreshed and self._walked and self._root_age else before.walked
+            self._memory = Memory({**before.floors, **floors}, moment, walked)
             yield Keep(files, self._memory, before)
 
     def _has_floor(self, role: str) -> bool:

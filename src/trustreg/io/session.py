@@ -218,8 +218,9 @@ def _pieces(raw: BaseHTTPResponse, limit: int) -> Iterator[bytes]:
 def _rest(raw: BaseHTTPResponse, deadline: Deadline) -> Iterator[bytes]:
     while True:
         deadline.begin()
-        if not (piece := raw.read(_PIECE, decode_content=False)):
-            deadline.left(0)
+        piece = raw.read(_PIECE, decode_content=False)
+        deadline.left(0)  # what was cut looks complete, or like one more piece
+        if not piece:
             return
         yield piece
 

@@ -165,9 +165,8 @@ class FirstUseError(UntrustedError):
     offered: tuple[str, ...]
 
     def __str__(self) -> str:
-        return (
-            f"{self.gun} has no pinned root and first use is forbidden (offered root keys: {', '.join(self.offered)})"
-        )
+        keys = f" (offered root keys: {', '.join(self.offered)})" if self.offered else ""
+        return f"{self.gun} has no pinned root and first use is forbidden{keys}"
 
     @property
     def remedy(self) -> str:

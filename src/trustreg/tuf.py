@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from trustreg.client import Site, drive
 from trustreg.dialects.tuf1 import Tuf1
-from trustreg.errors import FileError, SettingError
+from trustreg.errors import FileError, FirstUseError, SettingError
 from trustreg.io.address import Url
 from trustreg.io.cache import FolderCache
 from trustreg.io.files import read_if_present, write_atomically
@@ -89,6 +89,7 @@ class Client:
             pins=Pins(root=root, first_use=False),
             limits=limits,
         )
+        self._begun = root is not None
         self._reader = Reader(site, max_age, root_age)
 
     def refresh(self) -> None:
@@ -98,6 +99,8 @@ class Client:
             UntrustedError: A check failed: what was trusted before still is.
             UnavailableError: An answer could not be had.
         """
+        if not (self._begun or self._cache.memory().floors):
+            raise FirstUseError(self._files.where, ())  # nothing that is served could be believed
         known = self._known()
         self._files = WebRepository(self._http, self._metadata, self._targets, known=known)
         self._drive(self._reader.refresh(self._clock()))

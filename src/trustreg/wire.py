@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
+    from trustreg.dialect import Dialect
     from trustreg.errors import TrustregError
     from trustreg.io.auth import Auth
     from trustreg.io.cache import FolderCache
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from trustreg.io.keystore import FileKeyStore
     from trustreg.io.passphrases import Passphrases
     from trustreg.io.registry import HttpRegistry
-    from trustreg.ports import Manifest
+    from trustreg.io.stores.place import Place
+    from trustreg.ports import Manifest, Repository
     from trustreg.publisher import Published
     from trustreg.publisher import Publisher as Author
     from trustreg.sign.changes import Change
@@ -108,6 +110,10 @@ class Wiring:
         """Return what the registry of *reference* serves: this is the port ``Registry``."""
         return self._registry(reference.gun).manifest(reference)
 
+    def collection(self, gun: Gun | None) -> Gun:
+        """Return the collection that signs for *gun*; without one, the one that there is."""
+        return self._config.collection(gun and self._config.logical(gun))
+
     def logical(self, name: N) -> N:
         """Return the name that *name* is signed under, where it is that of a copy in a mirror."""
         return self._config.logical(name)
@@ -180,27 +186,45 @@ class Wiring:
         return self._at(gun, write=True)
 
     def _at(self, gun: Gun, *, write: bool) -> client.Site:
-        from trustreg.dialects.notary1 import Notary1
         from trustreg.io.cache import FileCache
-        from trustreg.io.notary import NotaryServer
 
-        settings, dialect = self._config.site(gun), Notary1()
+        settings = self._config.site(gun)
+        dialect: Dialect
+        repository: Repository
+        if settings.store:
+            from trustreg.dialects.tuf1 import Tuf1
+
+            gun, dialect = self._config.collection(gun), Tuf1()
+            repository = self._store(settings.store, settings, write=write)
+        else:
+            from trustreg.dialects.notary1 import Notary1
+            from trustreg.io.notary import NotaryServer
+
+            way, named, dialect = self._way(settings), settings.named_server, Notary1()
+            repository = NotaryServer(way, self._credentials, settings.server, gun, write=write, named=named)
         return client.Site(
             gun=gun,
             dialect=dialect,
-            repository=NotaryServer(
-                self._way(settings),
-                self._credentials,
-                settings.server,
-                gun,
-                write=write,
-                named=settings.named_server,
-            ),
+            repository=repository,
             cache=FileCache(self._trust_dir, gun, dialect),
             pins=settings.pins,
             roles=settings.roles,
             offline_grace=settings.offline_grace,
         )
+
+    def _store(self, place: Place, settings: Settings, *, write: bool) -> Repository:
+        """Return what is at *place*."""
+        if place.scheme == "dir":
+            from trustreg.io.stores.folder import FolderStore
+
+            return FolderStore(Path(place.rest))
+        if place.scheme in {"https", "http"}:
+            from trustreg.io.stores.web import WebRepository
+
+            if write:
+                raise SettingError(str(place), "a web server is for readers: name the place that it serves")
+            return WebRepository(self._way(settings).http, [f"{place}/metadata"], [f"{place}/targets"])
+        raise SettingError(str(place), f"there is no way to {place.scheme}: yet")
 
     def _registry(self, gun: Gun) -> HttpRegistry:
         from trustreg.io.registry import HttpRegistry
@@ -223,7 +247,7 @@ class Wiring:
         from trustreg.io.http import Http
         from trustreg.io.tls import Tls, TlsFiles
 
-        server = Url.parse(settings.server).authority
+        server = Url.parse(settings.address).authority
         insecure = {server: settings.insecure_server, settings.registry: settings.insecure_registry}
         files = TlsFiles(settings.ca, settings.client_cert, settings.client_key)
         key = (server, settings.registry, files, settings.realms, *insecure.values())
@@ -255,6 +279,7 @@ class Verifier:
 
     Args:
         server: The trust server, instead of the configured one.
+        store: The place of a collection without a server, ``dir:/srv/trust``, instead of the configured one.
         trust_dir: Where trusted metadata is remembered.
         config: Read this configuration file and no other.
         ca: A PEM file with the CA of the trust server and the registry.
@@ -272,6 +297,7 @@ class Verifier:
         self,
         *,
         server: str | None = None,
+        store: str | None = None,
         trust_dir: str | os.PathLike[str] | None = None,
         config: str | os.PathLike[str] | None = None,
         ca: str | os.PathLike[str] | None = None,
@@ -285,7 +311,9 @@ class Verifier:
         trace: Callable[[str], None] | None = None,
     ) -> None:
         flags = {
-            **_common(server=server, trust_dir=trust_dir, config=config, ca=ca, pins=pins, first_use=first_use),
+            **_common(
+                server=server, store=store, trust_dir=trust_dir, config=config, ca=ca, pins=pins, first_use=first_use
+            ),
             "roles": tuple(roles),
             "offline_grace": f"{int(offline_grace.total_seconds())}s" if offline_grace else None,
         }
@@ -329,6 +357,7 @@ class Publisher:
 
     Args:
         server: The trust server, instead of the configured one.
+        store: The place of a collection without a server, ``dir:/srv/trust``, instead of the configured one.
         trust_dir: Where the keys are.
         config: Read this configuration file and no other.
         ca: A PEM file with the CA of the trust server and the registry.
@@ -344,6 +373,7 @@ class Publisher:
         self,
         *,
         server: str | None = None,
+        store: str | None = None,
         trust_dir: str | os.PathLike[str] | None = None,
         config: str | os.PathLike[str] | None = None,
         ca: str | os.PathLike[str] | None = None,
@@ -355,7 +385,9 @@ class Publisher:
         trace: Callable[[str], None] | None = None,
     ) -> None:
         flags = {
-            **_common(server=server, trust_dir=trust_dir, config=config, ca=ca, pins=pins, first_use=first_use),
+            **_common(
+                server=server, store=store, trust_dir=trust_dir, config=config, ca=ca, pins=pins, first_use=first_use
+            ),
             "passphrase_file": os.fspath(passphrase_file) if passphrase_file else None,
         }
         self._clock = clock or _utc_now
@@ -363,7 +395,7 @@ class Publisher:
 
     def init(
         self,
-        gun: str | Gun,
+        gun: str | Gun | None = None,
         *,
         root_kind: str = "ecdsa",
         kind: str = "ed25519",
@@ -373,13 +405,13 @@ class Publisher:
         """Begin a collection; see :meth:`trustreg.publisher.Publisher.init`.
 
         Args:
-            gun: Its name.
+            gun: Its name; a store that is the place of one collection names it.
             root_kind: ``ecdsa`` or ``rsa``: what a new root key is.
             kind: ``ed25519``, ``ecdsa`` or ``rsa``: what the other new keys are.
             use: Ids, or how they begin, of keys that are here and are to be used for their roles.
             hold_snapshot: Keep the snapshot key here; otherwise the server holds it.
         """
-        gun = self._wiring.logical(_gun(gun))
+        gun = self._wiring.collection(None if gun is None else _gun(gun))
         return self._wiring.init(gun, root_kind=root_kind, kind=kind, use=use, hold_snapshot=hold_snapshot)
 
     def sign(self, image: str | Reference) -> Published:
@@ -421,6 +453,7 @@ class Publisher:
 def _common(
     *,
     server: str | None,
+    store: str | None,
     trust_dir: str | os.PathLike[str] | None,
     config: str | os.PathLike[str] | None,
     ca: str | os.PathLike[str] | None,
@@ -429,7 +462,7 @@ def _common(
 ) -> dict[str, Any]:
     paths = {"trust_dir": trust_dir, "config": config, "ca": ca}
     flags = {name: os.fspath(path) if path else None for name, path in paths.items()}
-    return {**flags, "server": server, "pin": tuple(pins), "first_use": first_use}
+    return {**flags, "server": server, "store": store, "pin": tuple(pins), "first_use": first_use}
 
 
 def _gun(gun: str | Gun) -> Gun:

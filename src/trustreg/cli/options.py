@@ -61,6 +61,7 @@ _SETTINGS = (
     click.option("--config", "config", metavar="FILE", help="Read this configuration file and no other."),
     click.option("--trust-dir", metavar="DIR", help="Keep keys and trusted metadata here."),
     click.option("--server", metavar="URL", help="The trust server, instead of the configured one."),
+    click.option("--store", metavar="PLACE", help="Keep the collection here, without a server: dir:, s3:, oci:, ..."),
     click.option("--ca", metavar="FILE", help="Trust this CA (PEM) for the trust server and the registry."),
     click.option("-v", "--verbose", is_flag=True, help="Print each request on standard error."),
 )

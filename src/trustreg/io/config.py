@@ -1,4 +1,4 @@
-"""Which trust server, pins and certificates go with which collection, and who says so.
+"""Which trust server or store, pins and certificates go with which collection, and who says so.
 
 A flag wins over an environment variable, that over a configuration file, that over the default. In the files the most
 specific ``[[registry]]`` entry that has the key wins, then ``[defaults]``; where two are alike, the user's file stands
@@ -12,10 +12,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeVar, cast
 
 from trustreg.errors import FileError, SettingError
 from trustreg.io.address import Url
+from trustreg.io.files import read_bounded
 from trustreg.io.settings import DEFAULTS, EVERYWHERE, Layer, Setting, is_host, read_unspoilt, spelled, spoken, written
 from trustreg.names import RELEASES, TARGETS, Gun, Reference
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from trustreg.io.settings import Flag
+    from trustreg.io.stores.place import Place
     from trustreg.verify.pinning import Pins
 
 N = TypeVar("N", Gun, Reference)
@@ -31,13 +34,15 @@ N = TypeVar("N", Gun, Reference)
 class Site(NamedTuple):
     """Where the trust data and the images of one collection are, and what it takes to believe them.
 
-    ``named_server`` says whether somebody set the server; if not, it follows from the name of the collection.
+    ``store`` is the place of one's own that it is kept in instead of on the trust server ``server``. ``named_server``
+    says whether somebody set the server; if not, it follows from the name of the collection.
     ``registry`` is the ``host[:port]`` to ask for images and ``repository`` their name there: the collection's own, or
     those of its mirror. An insecure one may be asked over plain http; a certificate is checked wherever there is one.
     ``ca``, ``client_cert`` and ``client_key`` are PEM files. ``realms`` are hosts besides the two that may get their
     credentials.
     """
 
+    store: Place | None
     server: str
     named_server: bool
     insecure_server: bool
@@ -51,6 +56,15 @@ class Site(NamedTuple):
     roles: tuple[str, ...]
     offline_grace: timedelta
     realms: tuple[str, ...]
+
+    @property
+    def address(self) -> str:
+        """The URL of who is asked for the collection; that of its registry, where nobody else is."""
+        if self.store is None:
+            return self.server
+        if self.store.scheme in {"http", "https"}:
+            return str(self.store)
+        return f"https://{self.store.rest.partition('/')[0] if self.store.scheme == 'oci' else self.registry}"
 
 
 class Config(NamedTuple):
@@ -82,14 +96,17 @@ class Config(NamedTuple):
             FileError: A file with a pinned certificate cannot be read.
         """
         found = {name: self._find(name, gun) for name in DEFAULTS}
-        server, insecure = found["server"], found["insecure_server"].value
-        if server.value is None:
+        server, insecure, store = found["server"], found["insecure_server"].value, self._store(gun)
+        if store:
+            store, server = store.of(gun, found["store"].source), server._replace(value="")
+        elif server.value is None:
             problem = f"{gun} does not begin with the host of a registry: name its trust server with --server"
             raise SettingError("server", problem)
         if server.value.startswith("http:") and not insecure:
             raise SettingError(server.source, "plain http is for this machine only: nothing proves who answers")
         registry, _, repository = self._images(gun).value.partition("/")
         return Site(
+            store=store,
             server=server.value,
             named_server=server.source != _UNSAID,
             insecure_server=insecure,
@@ -104,6 +121,19 @@ class Config(NamedTuple):
             offline_grace=found["offline_grace"].value,
             realms=found["realms"].value,
         )
+
+    def collection(self, gun: Gun | None = None) -> Gun:
+        """Return the collection that signs for *gun*, or the one there is where *gun* is ``None``.
+
+        Raises:
+            SettingError: A place for many collections was set, or none, and *gun* does not say which.
+        """
+        store = self._store(gun)
+        if store and not store.shared:
+            return store.gun
+        if gun is None:
+            raise SettingError("store" if store else "GUN", "say which collection: name its repository")
+        return gun
 
     def logical(self, name: N) -> N:
         """Return *name* as it is signed: another one where it names a copy in a mirror.
@@ -139,6 +169,21 @@ class Config(NamedTuple):
     def _find(self, name: str, gun: Gun | None = None) -> Setting:
         layer = self._saying(name, gun)
         return layer.settings[name] if layer else Setting(name, self._default(name, gun), _UNSAID)
+
+    def _store(self, gun: Gun | None) -> Place | None:
+        """Return the store that was set for *gun*: by who has more to say there than whoever set a trust server."""
+        saying = {name: self._saying(name, gun) for name in ("store", "server")}
+        first = next((layer for layer in self.layers if any(layer is said for said in saying.values())), None)
+        if first is None or "store" not in first.settings:
+            return None
+        store, server = first.settings["store"], first.settings.get("server")
+        if server is None or (store.source.startswith("--") and not server.source.startswith("--")):
+            return cast("Place", store.value)
+        if server.source.startswith("--") and not store.source.startswith("--"):
+            return None
+        raise SettingError(
+            store.source, f"a collection is in a store or on a trust server, and {server.source} names one"
+        )
 
     def _saying(self, name: str, gun: Gun | None) -> Layer | None:
         return next((layer for layer in self.layers if name in layer.settings and layer.speaks_of(gun)), None)
@@ -202,6 +247,7 @@ def _pins(setting: Setting, *, first_use: bool) -> Pins:
         keys=setting.value.get("keys", ()),
         certificates=certificates("certificates"),
         authorities=certificates("authorities"),
+        root=next((read_bounded(Path(path), 4 << 20) for path in setting.value.get("root", ())), None),
         first_use=first_use,
     )
 
@@ -254,6 +300,7 @@ def _is_loopback(url: str | None) -> bool:
 MACHINE: Final = "/etc/trustreg/config.toml"  # holds for everybody on this machine
 _UNSAID: Final = "default"  # the source of what nobody set
 _DEFAULTS: Mapping[str, Any] = {
+    "store": None,
     "ca": None,
     "client": {},
     "pins": {},

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeAlias, TypeVar
 from trustreg.errors import FileError, NameFormError, SettingError
 from trustreg.io.address import Url
 from trustreg.io.files import file_error, read_if_present
+from trustreg.io.stores.place import Place
 from trustreg.names import RELEASES, TARGETS, Gun, is_delegation
 
 if TYPE_CHECKING:
@@ -127,8 +128,8 @@ def spelled(setting: Setting) -> Iterator[Setting]:
             yield setting._replace(value=None)
         case timedelta() as span:
             yield setting._replace(value=_duration_text(int(span.total_seconds())))
-        case Part() as part:
-            yield setting._replace(value=str(part))
+        case Part() | Place() as place:
+            yield setting._replace(value=str(place))
         case _:
             yield setting
 
@@ -270,6 +271,11 @@ def _server(value: Any, place: _Place) -> str:
     return f"{url.origin}{url.path}".rstrip("/")
 
 
+def _store(value: Any, place: _Place) -> Place:
+    found = Place.parse(_text(value, place), place.source)
+    return found._replace(rest=str(place.folder / Path(found.rest).expanduser())) if found.scheme == "dir" else found
+
+
 def _docker_server(value: Any, place: _Place) -> str:
     server = _server(value, place)
     if not server.startswith("https:"):
@@ -401,10 +407,12 @@ PINS: Mapping[str, _Read[tuple[str, ...]]] = {
     "keys": _several(_key_id),
     "certificates": _several(_path),
     "authorities": _several(_path),
+    "root": lambda value, place: (_path(value, place),),
 }
 EVERYWHERE: Mapping[str, _Read[Any]] = {"trust_dir": _path}
 DEFAULTS: Mapping[str, _Read[Any]] = {
     "server": _server,
+    "store": _store,
     "insecure_server": _bool,
     "insecure_registry": _bool,
     "ca": _path,
@@ -420,6 +428,7 @@ REGISTRY: Mapping[str, _Read[Any]] = {"match": _match, "mirror": _part, **DEFAUL
 FLAGS: tuple[tuple[str, str, str, _Read[Any]], ...] = (
     ("trust_dir", "trust_dir", "--trust-dir", _path),
     ("server", "server", "--server", _server),
+    ("store", "store", "--store", _store),
     ("ca", "ca", "--ca", _path),
     ("pins", "pin", "--pin", _pinned_keys),
     ("first_use", "first_use", "--no-first-use", _bool),
@@ -430,6 +439,7 @@ VARIABLES: tuple[tuple[str, str, _Read[Any]], ...] = (  # of two for one key, th
     ("trust_dir", "TRUSTREG_TRUST_DIR", _path),
     ("server", "TRUSTREG_SERVER", _server),
     ("server", "DOCKER_CONTENT_TRUST_SERVER", _docker_server),
+    ("store", "TRUSTREG_STORE", _store),
     ("ca", "TRUSTREG_CA", _path),
     ("pins", "TRUSTREG_PIN", _pinned_keys),
     ("first_use", "TRUSTREG_FIRST_USE", _bool_word),

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import ExitStack, contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -27,10 +28,10 @@ from trustreg.io.address import Url
 from trustreg.io.http import clock_hint, explanation, refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from trustreg.io.docker import Credential
-    from trustreg.io.http import Http, Reply
+    from trustreg.io.http import Body, Http, Reply
 
 
 class Access(NamedTuple):
@@ -83,10 +84,46 @@ class Auth:
         """
         return self._admitted(url, access, headers or {}, lambda sent: self.http.get(url, limit=limit, headers=sent))
 
-    def post(self, url: Url, access: Access, body: bytes, media_type: str, *, limit: int) -> Reply:
+    def head(self, url: Url, access: Access, *, headers: Mapping[str, str] | None = None) -> Reply:
+        """Ask for what :meth:`get` would, without its body."""
+        return self._admitted(url, access, headers or {}, lambda sent: self.http.head(url, headers=sent))
+
+    @contextmanager
+    def stream(self, url: Url, access: Access, *, headers: Mapping[str, str] | None = None) -> Iterator[Reply]:
+        """Read *url* piece by piece, while the context lasts: see :meth:`Http.stream`."""
+        with ExitStack() as held:
+            yield self._admitted(
+                url, access, headers or {}, lambda sent: held.enter_context(self.http.stream(url, headers=sent))
+            )
+
+    def put(
+        self,
+        url: Url,
+        access: Access,
+        body: bytes | Body,
+        media_type: str,
+        *,
+        limit: int,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
         """Send *body*, and again if it was refused with 401: then the server has done nothing with it."""
         return self._admitted(
-            url, access, {}, lambda sent: self.http.post(url, body, media_type, limit=limit, headers=sent)
+            url, access, headers or {}, lambda sent: self.http.put(url, body, media_type, limit=limit, headers=sent)
+        )
+
+    def post(
+        self,
+        url: Url,
+        access: Access,
+        body: bytes,
+        media_type: str,
+        *,
+        limit: int,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """Send *body* as :meth:`put` does."""
+        return self._admitted(
+            url, access, headers or {}, lambda sent: self.http.post(url, body, media_type, limit=limit, headers=sent)
         )
 
     def delete(self, url: Url, access: Access, *, limit: int) -> Reply:

@@ -5,7 +5,7 @@ What it does, so that nobody else has to:
 * Plain http goes to this machine or to hosts marked insecure, nowhere else, whoever redirects there.
 * GET follows up to five redirects, also to other hosts: registries keep their content elsewhere, and what is read
   is verified whoever served it. Another host gets no header of ours but ``Accept`` and ``Range``. From https it never
-  leads to http. POST and DELETE are not redirected: an upload goes where it was meant to go or nowhere.
+  leads to http. POST, PUT and DELETE are not redirected: an upload goes where it was meant to go or nowhere.
 * GET is tried once more on a new connection when the first was refused or reset; and when the server asks to come back
   within ten seconds (429 or 503 with ``Retry-After``). Of a name's addresses each is tried until one connects.
 * Nothing is compressed unless the server insists, and then the limit counts what it unpacks to.
@@ -94,6 +94,13 @@ class Reply(NamedTuple):
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
+class Body(NamedTuple):
+    """What is sent piece by piece: *length* bytes, which *pieces* makes, anew for each attempt to send them."""
+
+    length: int
+    pieces: Callable[[], Iterator[bytes]]
+
+
 class ApiError(NamedTuple):
     """One entry of the error body that registries and notary servers share."""
 
@@ -158,6 +165,13 @@ class Http:
                 url, headers or {}, lambda at, sent: held.enter_context(self._streamed(at, sent, deadline))
             )
 
+    def head(self, url: str | Url, *, headers: Mapping[str, str] | None = None) -> Reply:
+        """Ask for what :meth:`get` would, without its body."""
+        deadline = Deadline(self._timeouts)
+        return self._followed(
+            url, headers or {}, lambda at, sent: self._exchange("HEAD", at, sent, None, _ERROR_LIMIT, deadline)
+        )
+
     def post(
         self, url: str | Url, body: bytes, media_type: str, *, limit: int, headers: Mapping[str, str] | None = None
     ) -> Reply:
@@ -167,6 +181,21 @@ class Http:
         """
         return self._once("POST", url, {**(headers or {}), "Content-Type": media_type}, body, limit)
 
+    def put(
+        self,
+        url: str | Url,
+        body: bytes | Body,
+        media_type: str,
+        *,
+        limit: int,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """Send *body* once; raises what :meth:`get` raises, and what its pieces raise.
+
+        A :class:`Body` may take any time, as long as each of its pieces is sent within the time of a whole request.
+        """
+        return self._once("PUT", url, {**(headers or {}), "Content-Type": media_type}, body, limit)
+
     def delete(self, url: str | Url, *, limit: int, headers: Mapping[str, str] | None = None) -> Reply:
         """Ask once to delete what *url* names; raises what :meth:`get` raises."""
         return self._once("DELETE", url, dict(headers or {}), None, limit)
@@ -175,6 +204,16 @@ class Http:
         """Say whether the host of *url* may be spoken to without TLS."""
         names = {url.host, f"{bracketed(url.host)}:{url.port}"}
         return url.loopback or not names.isdisjoint(self._insecure) or in_networks(url.host, self._insecure)
+
+    def pointed(self, reply: Reply, location: str) -> Url:
+        """Return where *location*, a header of *reply*, leads; raise :class:`ServerError` if nobody may go there."""
+        try:
+            there = reply.url.join(location)
+        except ValueError as exc:
+            raise ServerError(str(reply.url), reply.status, f"it redirects to no proper URL: {exc}") from exc
+        if there.scheme == "http" and (reply.url.scheme == "https" or not self.may_be_plain(there)):
+            raise ServerError(str(reply.url), reply.status, f"it redirects to plain http, {there.origin}")
+        return there
 
     def close(self) -> None:
         """Close the connections that are kept; those in use close when they are done."""
@@ -211,22 +250,15 @@ class Http:
             location = reply.headers.get("location")
             if reply.status not in {301, 302, 303, 307, 308} or location is None:
                 return reply
-            there = self._redirected(reply, location)
+            there = self.pointed(reply, location)
             if there.origin != at.origin:
                 sent = {name: value for name, value in sent.items() if name.lower() in {"accept", "range"}}
             at = there
         raise ServerError(str(at), reply.status, f"it has been redirected more than {_REDIRECTS} times")
 
-    def _redirected(self, reply: Reply, location: str) -> Url:
-        try:
-            there = reply.url.join(location)
-        except ValueError as exc:
-            raise ServerError(str(reply.url), reply.status, f"it redirects to no proper URL: {exc}") from exc
-        if there.scheme == "http" and (reply.url.scheme == "https" or not self.may_be_plain(there)):
-            raise ServerError(str(reply.url), reply.status, f"it redirects to plain http, {there.origin}")
-        return there
-
-    def _once(self, method: str, url: str | Url, headers: Mapping[str, str], body: bytes | None, limit: int) -> Reply:
+    def _once(
+        self, method: str, url: str | Url, headers: Mapping[str, str], body: bytes | Body | None, limit: int
+    ) -> Reply:
         at = self._parse(url)
         reply = self._exchange(method, at, headers, body, limit, Deadline(self._timeouts), fresh=True)
         if 300 <= reply.status < 400:
@@ -247,15 +279,15 @@ class Http:
         method: str,
         at: Url,
         headers: Mapping[str, str],
-        body: bytes | None,
+        body: bytes | Body | None,
         limit: int,
         deadline: Deadline,
         *,
         fresh: bool = False,
     ) -> Reply:
-        """Exchange one request for one answer; a GET that meets a dead end has a second try."""
+        """Exchange one request for one answer; reading that meets a dead end has a second try."""
         proxy = proxy_for(at, self._env)
-        for last in (method != "GET", True):
+        for last in (method not in {"GET", "HEAD"}, True):
             session = self._borrow(at, proxy, fresh=fresh)
             started, said = time.monotonic(), "no answer"
             try:

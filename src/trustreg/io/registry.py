@@ -14,7 +14,7 @@ Source: distribution ``docs/spec/api.md``; OCI distribution-spec 1.1; CVE-2021-4
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from trustreg.errors import ContentError, NotInRegistryError, OfflineError, ServerError, SettingError
 from trustreg.io.address import Url, without_secrets
@@ -24,12 +24,14 @@ from trustreg.names import Digest
 from trustreg.ports import Manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from trustreg.io.auth import Auth
     from trustreg.io.docker import DockerCredentials
     from trustreg.io.http import Reply
     from trustreg.names import Reference
+
+T = TypeVar("T")
 
 
 class HttpRegistry:
@@ -79,6 +81,25 @@ class HttpRegistry:
             self._auth.http.trace(f"{reply.url}: it claims {plain(claimed, 80)} and serves {digest}")
         return Manifest(media_type=_media_type(reply), digest=digest, raw=reply.body)
 
+    def ask(self, reference: Reference, actions: str, ending: str, send: Callable[[Auth, Url, Access], T]) -> T:
+        """Have *send* ask for ``…/v2/NAME/ending`` where the repository of *reference* really is.
+
+        Args:
+            reference: Its tag and digest do not matter.
+            actions: What is to be done: ``pull`` or ``pull,push``.
+            ending: The end of the URL.
+            send: Called with what is spoken there; again, in plain, if there is no TLS and none is needed.
+
+        Raises:
+            UnavailableError: No answer could be had.
+        """
+        return self._ask(self._place(reference), actions, ending, send)
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What is sent along to registries."""
+        return self._headers
+
     def _place(self, reference: Reference) -> _Place:
         name = reference.repository
         keys = [key for key in self._aliases if name == key or name.startswith(f"{key}/")]
@@ -97,22 +118,31 @@ class HttpRegistry:
         return _Place(scheme or None, _HUB_ENDPOINT if host == _HUB else host, path)
 
     def _get(self, place: _Place, wanted: str) -> Reply:
+        headers = {**self._headers, "Accept": _ACCEPT}
+        return self._ask(
+            place,
+            "pull",
+            f"manifests/{wanted}",
+            lambda auth, url, access: auth.get(url, access, limit=LARGEST, headers=headers),
+        )
+
+    def _ask(self, place: _Place, actions: str, ending: str, send: Callable[[Auth, Url, Access], T]) -> T:
         access = Access(
-            scope=f"repository:{place.path}:pull",
+            scope=f"repository:{place.path}:{actions}",
             credentials=lambda: filter(None, [self._credentials.find(place.account, place.path)]),
             login=f"log in: docker login {place.account}",
         )
         known = place.scheme or self._schemes.get(place.host)
         for scheme in (known,) if known else ("https", "http"):
-            url = Url.parse(f"{scheme}://{place.host}/v2/{place.path}/manifests/{wanted}")
+            url = Url.parse(f"{scheme}://{place.host}/v2/{place.path}/{ending}")
             try:
-                reply = self._auth.get(url, access, limit=_LARGEST, headers={**self._headers, "Accept": _ACCEPT})
+                answer = send(self._auth, url, access)
             except (PlainServerError, OfflineError) as exc:
                 if known or scheme == "http" or exc.where != url.origin or not self._auth.http.may_be_plain(url):
                     raise
             else:
                 self._schemes[place.host] = scheme
-                return reply
+                return answer
         raise AssertionError(place)  # pragma: no cover
 
 
@@ -180,4 +210,4 @@ _MEDIA_TYPES = (
     "application/vnd.docker.distribution.manifest.v2+json",
 )
 _ACCEPT = ", ".join(_MEDIA_TYPES)
-_LARGEST = 4 << 20  # bytes; what registries accept (distribution-spec, "Pushing manifests")
+LARGEST = 4 << 20  # bytes; what registries accept (distribution-spec, "Pushing manifests")

@@ -32,7 +32,7 @@ from urllib3.exceptions import HTTPError
 
 from trustreg._version import __version__
 from trustreg.errors import TooLargeError
-from trustreg.io.http import Reply
+from trustreg.io.http import Body, Reply
 
 if TYPE_CHECKING:
     import ssl
@@ -74,7 +74,7 @@ class Session(_Session):
         method: str,
         at: Url,
         headers: Mapping[str, str],
-        body: bytes | None,
+        body: bytes | Body | None,
         *,
         limit: int,
         error_limit: int,
@@ -86,7 +86,8 @@ class Session(_Session):
             method: As on the wire.
             at: Where to; not followed elsewhere.
             headers: Sent beside those that every request has.
-            body: Sent piece by piece, each with the connect timeout for itself.
+            body: Sent piece by piece, each with the connect timeout for itself; those of a :class:`Body` begin the
+                deadline anew.
             limit: Bytes that a good answer may have.
             error_limit: Bytes to read of any other answer; the rest is not waited for.
             deadline: When to give up.
@@ -125,10 +126,10 @@ class Session(_Session):
 
     @contextmanager
     def _sent(
-        self, method: str, at: Url, headers: Mapping[str, str], body: bytes | None, deadline: Deadline
+        self, method: str, at: Url, headers: Mapping[str, str], body: bytes | Body | None, deadline: Deadline
     ) -> Iterator[Response]:
         timeout = (deadline.left(deadline.connect), deadline.left(deadline.read))
-        url, data = f"{at.origin}{at.target}", BytesIO(body) if body else body
+        url, data = f"{at.origin}{at.target}", _data(body, deadline)
         with (
             self._cut_at(deadline),
             self.request(
@@ -195,6 +196,24 @@ class _Adapter(HTTPAdapter):
 
 def _own_socket(connection: object) -> object:
     return vars(connection)["sock"]
+
+
+class _Sending:
+    """A body of known length, for ``requests``, which asks for ``len`` and iterates."""
+
+    def __init__(self, body: Body, deadline: Deadline) -> None:
+        self.len, self._pieces, self._deadline = body.length, body.pieces, deadline
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self._pieces():
+            self._deadline.begin()
+            yield piece
+
+
+def _data(body: bytes | Body | None, deadline: Deadline) -> Any:
+    if isinstance(body, Body):
+        return _Sending(body, deadline) if body.length else b""
+    return BytesIO(body) if body else body
 
 
 def _reply(at: Url, response: Response, body: bytes) -> Reply:

@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from trustreg.errors import FileError
+from trustreg.errors import FileError, ServerError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import BinaryIO
 
+    from trustreg.io.http import Reply
+
 PIECE = 65_536  # bytes that are held at a time
+
+
+def ranged(get: Callable[[Mapping[str, str]], Reply], start: int) -> tuple[Reply, int]:
+    """Have *get* ask with these headers for a file from byte *start* on; return the answer and where it begins.
+
+    It is asked for from the beginning where it has no such byte. The status is for the caller to judge.
+    """
+    reply = get({"Range": f"bytes={start}-"} if start else {})
+    if start and reply.status == 416:
+        reply = get({})
+    if reply.status != 206:
+        return reply, 0
+    said = _RANGE.fullmatch(reply.headers.get("content-range", ""))
+    if not said or int(said[1]) != start:
+        raise ServerError(str(reply.url), reply.status, "it sends another part of the file than it was asked for")
+    return reply, start
 
 
 class Pieces:
@@ -35,3 +54,6 @@ def measured(source: BinaryIO, length: int, path: str) -> Iterator[bytes]:
             raise FileError(path, f"what it is to be made of ends after {length - left} of {length} bytes")
         left -= len(piece)
         yield piece
+
+
+_RANGE = re.compile(r"bytes ([0-9]{1,19})-[0-9]{1,19}/(?:[0-9]{1,19}|\*)", re.IGNORECASE)

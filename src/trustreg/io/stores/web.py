@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import re
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from trustreg.errors import OfflineError, ServerError, TlsError, UnavailableError
 from trustreg.io.http import refusal
 from trustreg.io.stores.paths import in_url, metadata_key, target_key
-from trustreg.io.stores.streams import Pieces
+from trustreg.io.stores.streams import Pieces, ranged
 from trustreg.names import ROOT, TIMESTAMP
 
 if TYPE_CHECKING:
@@ -98,16 +99,16 @@ class WebRepository:
     def _opened(self, held: ExitStack, ending: str, start: int) -> Pieces | None:
         for base in self._targets:
             with self._targets.asking(base):
-                headers = {"Range": f"bytes={start}-"} if start else {}
-                reply = held.enter_context(self._http.stream(base + ending, headers=headers))
-                if reply.status == 416 and start:
-                    reply = held.enter_context(self._http.stream(base + ending))
+                reply, beginning = ranged(partial(self._stream, held, base + ending), start)
                 _unless_broken(reply)
                 if reply.status in {200, 206}:
-                    return Pieces(_beginning(reply, start), self._targets.watched(base, reply.rest))
+                    return Pieces(beginning, self._targets.watched(base, reply.rest))
                 self._targets.without(reply)
         self._targets.require_answer()
         return None
+
+    def _stream(self, held: ExitStack, url: str, headers: Mapping[str, str]) -> Reply:
+        return held.enter_context(self._http.stream(url, headers=headers))
 
     def _remember(self, url: str, reply: Reply) -> None:
         etag = reply.headers.get("etag", "")
@@ -171,15 +172,4 @@ def _unless_broken(reply: Reply) -> Reply:
     return reply
 
 
-def _beginning(reply: Reply, asked: int) -> int:
-    """Return where in the file the body of *reply* begins."""
-    if reply.status == 200:
-        return 0
-    said = _RANGE.fullmatch(reply.headers.get("content-range", ""))
-    if not said or int(said[1]) != asked:
-        raise ServerError(str(reply.url), reply.status, "it sends another part of the file than it was asked for")
-    return asked
-
-
 _ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]{1,200}"')
-_RANGE = re.compile(r"bytes ([0-9]{1,19})-[0-9]{1,19}/(?:[0-9]{1,19}|\*)", re.IGNORECASE)

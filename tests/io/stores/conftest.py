@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import os
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
 from tests.peers import RegistryPeer, docker_registry
+from tests.peers.moto import MotoPeer, moto_server
 from trustreg.io.auth import Auth
 from trustreg.io.docker import DockerCredentials
 from trustreg.io.http import Http
 from trustreg.io.registry import HttpRegistry
 from trustreg.io.stores.folder import FolderStore
+from trustreg.io.stores.objects import ObjectStore
 from trustreg.io.stores.oci import OciStore
 from trustreg.io.tls import Tls
 from trustreg.names import Reference
@@ -27,7 +30,7 @@ class Both(Store, TargetFiles, Protocol):
     """What every place is that can be written to."""
 
 
-@pytest.fixture(params=["folder", "oci"])
+@pytest.fixture(params=["folder", "bucket", "oci"])
 def place(request: pytest.FixtureRequest) -> Callable[[], Both]:
     """Open one empty place, anew each time."""
     opened: Callable[[], Both] = request.getfixturevalue(f"{request.param}_place")
@@ -62,6 +65,26 @@ def repository(registry_peer: RegistryPeer) -> Reference:
 @pytest.fixture
 def oci_place(registry: HttpRegistry, repository: Reference) -> Callable[[], Both]:
     return lambda: OciStore(registry, repository)
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[MotoPeer]:
+    """Run something that speaks S3."""
+    with moto_server() as peer:
+        yield peer
+
+
+@pytest.fixture
+def bucket(moto: MotoPeer, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Name a bucket that is empty, and have the credentials for it in the environment."""
+    for name, value in moto.env.items():
+        monkeypatch.setenv(name, value)
+    return moto.bucket(f"bucket-{next(_NUMBERS)}")
+
+
+@pytest.fixture
+def bucket_place(bucket: str) -> Callable[[], Both]:
+    return lambda: ObjectStore(f"{bucket}/some/where", os.environ)
 
 
 _NUMBERS = itertools.count()

@@ -84,13 +84,10 @@ class FolderStore:
 
     def names(self) -> Iterator[str]:
         """Yield the paths of all metadata files."""
-        top = self._base / METADATA
-        for folder, inner, files in os.walk(top, onerror=_complain):
-            # Besides roles with a slash, such as 3.some/role.json, other collections may be below this one.
-            inner[:] = [name for name in inner if Path(folder) != top or name.partition(".")[0].isdigit()]
+        for folder, _, files in os.walk(self._base / METADATA, onerror=_complain):
             for name in files:
-                if not name.startswith("."):
-                    yield metadata_path(str(Path(folder, name).relative_to(self._base)))
+                if path := metadata_path(str(Path(folder, name).relative_to(self._base))):
+                    yield path
 
     def remove(self, paths: Iterable[str]) -> None:
         """Remove metadata files; fine where they are gone."""

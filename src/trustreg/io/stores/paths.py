@@ -25,9 +25,16 @@ def metadata_key(path: str) -> str:
     return f"{METADATA}/{_safe(key, path)}"
 
 
-def metadata_path(key: str) -> str:
-    """Return the path of the metadata file that is at *key*, below the base."""
-    return quote(key.removeprefix(f"{METADATA}/"), safe="")
+def metadata_path(key: str) -> str | None:
+    """Return the path of the metadata file that is at *key*, below the base; ``None`` if it is something else.
+
+    Where places hold many collections, that of ``app/metadata`` is inside that of ``app``: what is deeper down is only
+    ours if it is the file of a role with a slash, ``3.some/role.json``.
+    """
+    name = key.removeprefix(f"{METADATA}/")
+    if name.startswith(".") or ("/" in name and not name.partition(".")[0].isdigit()):
+        return None
+    return quote(name, safe="")
 
 
 def target_key(path: str) -> str:

@@ -48,18 +48,28 @@ class Starter:
 
     def run(self, arguments: Sequence[str], home: Path) -> tuple[int, str]:
         """Make a call in this directory; give its exit code, negative for a signal, and what it printed."""
-        if self._process is None or not self._process.stdin or not self._process.stdout:
+        if self._process is None:
             with spawn(arguments, home) as process:
                 timer = threading.Timer(LONGEST, process.kill)
                 timer.start()
                 output, _ = process.communicate()
                 timer.cancel()
             return process.returncode, output
-        order = {"argv": list(arguments), "cwd": str(home), "output": str(self._output), "seconds": LONGEST}
-        self._process.stdin.write(json.dumps(order) + "\n")
-        self._process.stdin.flush()
-        code = int(self._process.stdout.readline())
+        code = self._order(self._process, arguments, home, str(self._output))
         return code, self._output.read_text(errors="backslashreplace")
+
+    def warm_up(self, arguments: Sequence[str], home: Path) -> None:
+        """Let later calls find in memory what this one takes."""
+        if self._process is not None:
+            self._order(self._process, arguments, home, "")
+
+    def _order(self, process: subprocess.Popen[str], arguments: Sequence[str], home: Path, output: str) -> int:
+        assert process.stdin
+        assert process.stdout
+        order = {"argv": list(arguments), "cwd": str(home), "output": output, "seconds": LONGEST}
+        process.stdin.write(json.dumps(order) + "\n")
+        process.stdin.flush()
+        return int(process.stdout.readline())
 
     def end(self) -> None:
         """Make no more calls."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.tuf_client.client import PRESENT, Client, Starter
-from tests.tuf_client.repository import Repository
+from tests.tuf_client.repository import Repository, ecdsa, rsa_pss
 from tests.tuf_client.server import Server
 
 if TYPE_CHECKING:
@@ -27,8 +27,20 @@ def _prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def _starter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starter]:
-    starter = Starter(tmp_path_factory.mktemp("starter"))
+def _starter(_serving: Server, _prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starter]:
+    """What makes the calls, after one of every kind."""
+    home = tmp_path_factory.mktemp("starter")
+    starter = Starter(home)
+    repo = Repository()
+    repo.trust("timestamp", ecdsa("warm"))
+    repo.trust("snapshot", rsa_pss("warm"))
+    repo.add("targets", "x", b"x")
+    repo.publish()
+    _serving.tell(repo)
+    client = Client(_serving, home / "warm", _prepared, starter)
+    (client.home / "root").write_bytes(repo.newest()["root"])
+    starter.warm_up(("--metadata-dir", str(client.metadata_dir), "init", str(client.home / "root")), home)
+    starter.warm_up(client.downloading("x", "missing"), home)
     yield starter
     starter.end()
 
@@ -40,7 +52,7 @@ def repo(_serving: Server) -> Repository:
 
 
 @pytest.fixture
-def server(_serving: Server, repo: Repository) -> Server:
+def server(_serving: Server, _starter: Starter, repo: Repository) -> Server:
     """The server, with ``repo`` on it."""
     _serving.tell(repo)
     return _serving

@@ -2,8 +2,9 @@
 Run a Python script many times, each in a process of its own, without the start of an interpreter for each.
 
 Reads one JSON object a line: ``argv``, ``cwd``, ``output`` (a file) and ``seconds`` (how long it may take); writes the
-exit code of each, negative for a signal. The script is run once before, with arguments that it refuses, so that every
-module is there. It is the same program over the same command line; what is saved is its start.
+exit code of each, negative for a signal. Where an order has no ``output``, it is carried out in this process, so that
+the modules it takes are there for those that follow. It is the same program over the same command line; what is saved
+is its start.
 """
 
 from __future__ import annotations
@@ -15,27 +16,24 @@ import os
 import runpy
 import signal
 import sys
-import tempfile
 import traceback
 
 
 def main(script: str) -> None:
     """Run *script* as often as asked."""
-    warm_up(script)
     for line in sys.stdin:
         order = json.loads(line)
+        if not order["output"]:
+            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+                code = run(script, order["argv"])
+            print(code, flush=True)
+            continue
         child = os.fork()
         if child == 0:
             begin(order)
             finish(run(script, order["argv"]))
         _, result = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(result), flush=True)
-
-
-def warm_up(script: str) -> None:
-    """Have it import what it needs, by a refresh from nowhere."""
-    with tempfile.TemporaryDirectory() as empty, contextlib.redirect_stderr(io.StringIO()):
-        run(script, ["--metadata-url", "http://127.0.0.1:9/", "--metadata-dir", empty, "refresh"])
 
 
 def begin(order: dict[str, str]) -> None:

@@ -25,6 +25,11 @@ def encode(value: Any) -> bytes:
         out = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     except TypeError as exc:  # orjson.JSONEncodeError is one
         raise ValueError(str(exc)) from exc
+    return unescaped(out)
+
+
+def unescaped(out: bytes) -> bytes:
+    """Return what an encoder wrote with only those escapes left that canonical JSON has."""
     return _ESCAPE.sub(_raw, out) if b"\\" in out else out
 
 
@@ -63,11 +68,6 @@ def texts(raw: bytes) -> int:
     encodes it again with as many strings has proof that no name stood twice.
     """
     return (_ESCAPED.sub(b"", raw) if b"\\" in raw else raw).count(b'"') // 2
-
-
-def may_hold_fractions(payload: bytes) -> bool:
-    """Say whether canonical *payload* may hold a number that is no integer; a string can look as if it did."""
-    return any(pattern.search(payload) for pattern in _FRACTIONS)
 
 
 def require_plain(value: Any) -> None:
@@ -128,6 +128,5 @@ def _raw(escape: re.Match[bytes]) -> bytes:
 LARGEST_INTEGER = 2**53  # what a double holds exactly; Go reads numbers through one
 NOT_PLAIN = "is not an integer that every reader can hold"
 _ESCAPED = re.compile(rb"\\.", re.DOTALL)
-_FRACTIONS = tuple(re.compile(before + rb"-?[0-9]+[.eE]") for before in (b'":', b",", rb"\["))
 _ESCAPE = re.compile(rb'\\(?:["\\]|[bfnrt]|u00[01][0-9a-f])')
 _SHORT = {rb"\b": b"\b", rb"\f": b"\f", rb"\n": b"\n", rb"\r": b"\r", rb"\t": b"\t"}

@@ -18,8 +18,9 @@ from typing import Any, Final
 import orjson
 
 from trustreg.dialect import Rules
-from trustreg.dialects import canonical
+from trustreg.dialects import canonical, split
 from trustreg.dialects.reading import Listing, Members
+from trustreg.dialects.split import Split
 from trustreg.errors import FormatError
 from trustreg.metadata import (
     Bins,
@@ -64,15 +65,19 @@ class Tuf1:
     def payload(self, signed: Signed) -> bytes:
         """Return the canonical form of *signed*; raise :class:`ValueError` where it has none."""
         spelled = _spell(signed)
-        payload = canonical.encode(spelled)
-        if canonical.may_hold_fractions(payload):
-            canonical.require_plain(spelled)
-        return payload
+        files = spelled.get("targets")
+        for value in spelled.values():
+            if value is not files:
+                canonical.require_plain(value)
+        if not isinstance(files, Split):
+            return canonical.encode(spelled)
+        return _joined({**spelled, "targets": files.spelled()}, "targets")
 
     def encode(self, payload: bytes, signatures: Iterable[Signature]) -> bytes:
         """Return the file: the signed part as it is signed, but for control characters, which JSON has to escape."""
         listed = [{"keyid": signature.keyid, "sig": signature.value.hex()} for signature in signatures]
-        sent = _CONTROL.sub(_escape, payload) if _CONTROL.search(payload) else payload
+        is_plain = len(payload.translate(None, _CONTROLS)) == len(payload)
+        sent = payload if is_plain else _CONTROL.sub(_escape, payload)
         return b"".join((b'{"signatures":', orjson.dumps(listed), b',"signed":', sent, b"}"))
 
     def locate(
@@ -98,11 +103,14 @@ class Tuf1:
 
     def amend(self, targets: Mapping[str, FileMeta], name: str, meta: FileMeta | None) -> Mapping[str, FileMeta]:
         """Return *targets* with *name* listed as *meta*, or not at all; the other entries are not even read."""
-        entries = dict(_spell_files(targets, spell_target))
+        old = _spell_files(targets, spell_target)
+        entries = type(old)(old)
         entries.pop(name, None)
         if meta is not None:
-            entries[name] = spell_target(meta)
-        return Listing(Members(TARGETS, "signed.targets", entries), read_target)
+            canonical.require_plain(meta.custom)
+            spelled = spell_target(meta)
+            entries[name] = split.text(spelled) if isinstance(entries, Split) else spelled
+        return split.listing(Members(TARGETS, "signed.targets", entries), read_target)
 
     def key(self, kind: str, public: bytes = b"", certificates: tuple[bytes, ...] = ()) -> Key:
         """Return the key under the sha256 of its canonical form; there is no place for certificates."""
@@ -133,6 +141,8 @@ def quote(role: str) -> str:
 
 def _open(role: str, raw: bytes) -> tuple[Members, bytes]:
     """Return the document and the signed bytes."""
+    if len(raw) >= split.LARGE and (found := _open_split(role, raw)):
+        return found
     try:
         document = Members(role, "", canonical.parse(raw))
         signed = document.members("signed").value
@@ -141,14 +151,39 @@ def _open(role: str, raw: bytes) -> tuple[Members, bytes]:
         if canonical.texts(raw) != canonical.texts(payload) + canonical.texts(around):
             canonical.parse_strictly(raw)
             document.fail("", "a member stands twice")
-        for text, value in ((payload, signed), (around, document.value)):
-            if canonical.may_hold_fractions(text):
+        for name, value in signed.items():
+            if name != "targets":  # of which each is judged when it is read
                 canonical.require_plain(value)
     except RecursionError:
         raise FormatError(role, "", "nested too deeply") from None
     except ValueError as exc:
         raise FormatError(role, "", str(exc)) from exc
     return document, payload
+
+
+def _open_split(role: str, raw: bytes) -> tuple[Members, bytes] | None:
+    """Return the document and the signed bytes with the targets unparsed; ``None`` where *raw* has to be read whole."""
+    document = split.split(raw)
+    signed = split.split(bytes(document["signed"])) if document and "signed" in document else None
+    targets = split.split(bytes(signed["targets"]), alike=True) if signed and "targets" in signed else None
+    if not document or not signed or targets is None:
+        return None
+    try:
+        values = {name: canonical.parse_strictly(bytes(text)) for name, text in signed.items() if name != "targets"}
+        around = {name: canonical.parse_strictly(bytes(text)) for name, text in document.items() if name != "signed"}
+        payload = _joined({**values, "targets": bytes(signed["targets"])}, "targets")
+    except ValueError as exc:
+        raise FormatError(role, "", str(exc)) from exc
+    return Members(role, "", {**around, "signed": {**values, "targets": targets}}), payload
+
+
+def _joined(members: dict[str, Any], spelled: str) -> bytes:
+    """Return the canonical form of an object, one member of which is *spelled* already."""
+    encode = canonical.encode
+    parts = (
+        encode(name) + b":" + (value if name == spelled else encode(value)) for name, value in sorted(members.items())
+    )
+    return b"{" + b",".join(parts) + b"}"
 
 
 def _signatures(document: Members) -> tuple[Signature, ...]:
@@ -223,7 +258,7 @@ def _public(kind: str, text: str) -> bytes | None:
 def _targets(signed: Members) -> Targets:
     part = signed.members("delegations") if signed.value.get("delegations") is not None else None
     return Targets(
-        targets=Listing(signed.members("targets"), read_target),
+        targets=split.listing(signed.members("targets"), read_target),
         keys=_keys(part) if part else {},
         delegations=_delegations(part) if part else (),
         bins=_bins(part) if part else None,
@@ -296,7 +331,7 @@ def _read_meta(item: Members) -> FileMeta:
 
 def read_target(item: Members) -> FileMeta:
     """Read a target: its length, its digests, and what its publishers added."""
-    return FileMeta(length=item.integer("length", 0), hashes=_hashes(item), custom=item.value.get("custom"))
+    return FileMeta(length=item.integer("length", 0), hashes=_hashes(item), custom=item.plain("custom"))
 
 
 def _hashes(item: Members) -> dict[str, bytes]:
@@ -420,6 +455,7 @@ _DIGEST_SIZES = {"sha256": 32, "sha512": 64}
 _LONGEST_NAME = 180  # bytes; a file name has 255
 _UNQUOTED = re.compile(r"[^A-Za-z0-9_.~-]")
 _UNSAFE = re.compile(r"[^a-z0-9_.~-]|^\.")  # upper case too: some file systems take root and Root for one
+_CONTROLS = bytes(range(0x20))
 _CONTROL = re.compile(rb"[\x00-\x1f]")
 _SHORT = {b"\b": rb"\b", b"\f": rb"\f", b"\n": rb"\n", b"\r": rb"\r", b"\t": rb"\t"}
 _POINT = re.compile(r"04[0-9a-f]{128}")

@@ -6,7 +6,7 @@ a store in an order that leaves readers something whole at every moment, and bel
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import TypeAlias, cast
+from typing import cast
 
 from trustreg.client import Site, Sites, drive
 from trustreg.errors import (
@@ -24,22 +24,34 @@ from trustreg.errors import (
     UnavailableError,
     UnprovenError,
     UnsignedError,
-    UntrustedError,
 )
-from trustreg.metadata import FileMeta, Key, Role, Root, Signed
-from trustreg.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, TOP_LEVEL, Gun, Reference
-from trustreg.ports import Cache, HeldKey, KeyStore, Registry, Stage, Store, TrustServer, Write
+from trustreg.metadata import FileMeta, Key, Role, Targets
+from trustreg.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, Gun, Reference
+from trustreg.ports import HeldKey, KeyStore, Registry, Stage, TrustServer
+from trustreg.publishing import (
+    Proven,
+    Reading,
+    apply,
+    begin,
+    confirm,
+    hand_over,
+    in_search_order,
+    prove,
+    read,
+    rehearse,
+    taken,
+    unattended,
+    versions,
+)
 from trustreg.sign.changes import AddTarget, Change, RemoveTarget
-from trustreg.sign.draft import UNATTENDED, Draft, Lifetimes, create
+from trustreg.sign.draft import UNATTENDED, Lifetimes, create
 from trustreg.sign.keyfile import key_id
+from trustreg.sign.pages import Find
 from trustreg.sign.signer import Signer, describe
 from trustreg.values import dataclass
-from trustreg.verify.pinning import Pins
-from trustreg.verify.requests import Keep, Memory, Want
-from trustreg.verify.signatures import Verified, load, verify
-from trustreg.verify.workflow import Limits, Workflow
-
-_Proven: TypeAlias = Mapping[str, Verified[Signed]]
+from trustreg.verify.requests import Want
+from trustreg.verify.signatures import Verified, load
+from trustreg.verify.workflow import Limits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +84,8 @@ class Publisher:
     ) -> None:
         self._sites, self._keys, self._stage = sites, keys, stage
         self._certify, self._lifetimes = certify, lifetimes
-        self._last: tuple[Gun, datetime, Site, Workflow] | None = None
+        self._known: dict[Gun, Site] = {}
+        self._last: tuple[Gun, datetime, Reading] | None = None
 
     def init(
         self,
@@ -99,14 +112,14 @@ class Publisher:
             AmbiguousKeyError: Several root keys are here, and none of them is to be used.
             PublishRefusedError: The server does not want it; no key of it is kept.
         """
-        site = self._sites(gun)
+        site = self._at(gun)
         if site.repository.fetch(Want(ROOT, site.dialect.locate(ROOT), Limits().root)) is not None:
             raise ExistsError(f"the collection {site.gun} on {site.repository.where}")
         if site.cache.memory().floors:
             raise KnownError(str(site.gun), site.repository.where)
         made: list[HeldKey] = []
         try:
-            held = (TARGETS, SNAPSHOT, TIMESTAMP) if _unattended(site) else (TARGETS, SNAPSHOT)[: 1 + hold_snapshot]
+            held = (TARGETS, SNAPSHOT, TIMESTAMP) if unattended(site) else (TARGETS, SNAPSHOT)[: 1 + hold_snapshot]
             signers = self._signers(site.gun, make, {held.role: held for held in use}, made, held)
             proven = self._begin(now, site, signers)
         except BaseException:
@@ -117,13 +130,17 @@ class Publisher:
         except (PublishRefusedError, UnauthorizedError, ConflictError, TakenError):
             self._forget(made)  # it was refused for certain; after any other failure it may have been published
             raise
-        return Published(gun=site.gun, versions=_versions(proven))
+        return Published(gun=site.gun, versions=versions(proven))
+
+    def home(self, gun: Gun) -> Gun:
+        """Return the collection that signs for the repository *gun*: several may share one."""
+        return self._at(gun).gun
 
     def additions(self, image: Reference, registry: Registry, now: datetime) -> tuple[AddTarget, ...]:
         """Return what says that the tag of *image* is what the registry serves for it, in each role that is to sign it.
 
-        That is each top-level delegation that may speak for the tag and whose keys are here, or else ``targets``:
-        Docker's convention.
+        In Notary that is each top-level delegation that may speak for the tag and whose keys are here, or else
+        ``targets``: Docker's convention. In TUF it is one role where readers find it: see :meth:`role_for`.
 
         Raises:
             NameFormError: *image* has no tag.
@@ -135,25 +152,40 @@ class Publisher:
             raise MovedError(str(image.gun), tag, str(image.digest), str(served.digest))
         digests = {served.digest.algorithm: bytes.fromhex(served.digest.hex)}
         meta = FileMeta(length=len(served.raw), hashes=digests)
-        site, workflow = self._read(image.gun, now)
-        name = site.target(image)
-        roles = self._signing_roles(workflow, name)
+        reading = self._read(image.gun, now)
+        name = reading.site.target(image)
+        roles = self._signing_roles(reading, name)
         return tuple(AddTarget(role=role, name=name, meta=meta) for role in roles)
 
+    def role_for(self, gun: Gun, name: str, now: datetime) -> str:
+        """Return the role that is to list the target *name* in a TUF collection, so that readers find it there.
+
+        It is the one farthest down that may speak for it, that the search of readers gets to before anybody else says
+        something of it, and whose keys are here: a bin rather than who has the bins. ``targets`` if there is no such
+        role.
+        """
+        return self._signing_roles(self._read(gun, now), name)[0]
+
     def removals(self, image: Reference, now: datetime) -> tuple[RemoveTarget, ...]:
-        """Return what takes the tag of *image* out of ``targets`` and the roles it delegates to.
+        """Return what takes the tag of *image* out of all roles that say it to somebody who looks for it.
+
+        In Notary these are ``targets`` and the roles that it delegates to.
 
         Raises:
             NameFormError: *image* has no tag.
             UnsignedError: None of them signs it.
         """
         tag = _tag(image)
-        site, workflow = self._read(image.gun, now)
-        name = site.target(image)
-        names = (TARGETS, *(d.name for d in workflow.roles[TARGETS].signed.covering(name)))
-        if not site.dialect.rules.tree:  # a role that may no longer speak for it may still say it
-            names = (TARGETS, *(d.name for d in workflow.roles[TARGETS].signed.delegations))
-        loaded = {role: drive(workflow.load(role), site.repository, site.cache) for role in names}
+        reading = self._read(image.gun, now)
+        name = reading.site.target(image)
+        if reading.site.dialect.rules.tree:
+            asked: list[str] = []
+            for chain in in_search_order(name, lambda _, role: _signed(reading.load(role))):
+                asked += chain[-1:]
+            names = tuple(dict.fromkeys(asked))
+        else:  # a role that may no longer speak for it may still say it
+            names = (TARGETS, *(d.name for d in reading.workflow.roles[TARGETS].signed.delegations))
+        loaded = {role: reading.load(role) for role in names}
         listing = (role for role, part in loaded.items() if part and name in part.signed.targets)
         changes = tuple(RemoveTarget(role=role, name=name) for role in listing)
         if not changes:
@@ -161,68 +193,69 @@ class Publisher:
         return changes
 
     def stage(self, gun: Gun, changes: Iterable[Change]) -> None:
-        """Put *changes* with those that wait for the next :meth:`publish`."""
-        stage = self._stage(gun)
+        """Put *changes* with those that wait for the next :meth:`publish` of the collection that signs for *gun*."""
+        stage = self._stage(self.home(gun))
         for change in changes:
             stage.add(change)
 
     def publish(self, gun: Gun, now: datetime, changes: Iterable[Change] = ()) -> Published:
-        """Apply what is staged and then *changes*, sign, upload in one piece, and read back what the server now has.
+        """Apply what is staged and then *changes*, sign, publish, and read back what there is now.
 
-        What is staged waits on if this fails. *changes* are not staged: a signature that could not be given must not
-        come along with a later one.
+        A trust server gets it in one piece; a store file by file, so that readers have a whole collection at every
+        moment, and who is killed on the way can begin again. *gun* names the collection, or any repository that it
+        signs for. What is staged waits on if this fails. *changes* are not staged: a signature that could not be given
+        must not come along with a later one.
 
         Raises:
             NoKeyError: A role that changes cannot be signed here.
-            ConflictError: Other publishers were faster, twice.
+            ChangeError: The collection has no place for a change, or nobody would find what it adds.
+            ConflictError: Other publishers were faster, time and again.
             PublishRefusedError: The server finds fault with it.
             UnprovenError: What it serves is not what was published.
         """
-        stage = self._stage(gun)
+        site = self._at(gun)
+        stage = self._stage(site.gun)
         staged = stage.changes()
         wanted = (*(change for _, change in staged), *changes)
-        taken: Mapping[str, int] = {}
-        for last in (False, True):
+        done = self._commit(site, now, wanted)
+        stage.clear(name for name, _ in staged)
+        return Published(gun=site.gun, versions=done, changes=wanted)
+
+    def _commit(self, site: Site, now: datetime, changes: tuple[Change, ...]) -> dict[str, int]:
+        """Publish *changes*, on a fresh reading each time that somebody else was faster; return the versions."""
+        used: Mapping[str, int] = {}
+        done: dict[str, int] = {}
+        for left in reversed(range(_TRIES if unattended(site) else 2)):
+            reading = self._read(site.gun, now, site)
+            proven = self._draft(reading, now, changes, used)
             try:
-                site, workflow = self._read(gun, now)
-                proven = self._publish_on(site, workflow, now, wanted, taken)
-                break
+                if proven:
+                    self._deliver(now, site, proven, reading)
             except ConflictError:
-                if last:
+                if not left:
                     raise
             except TakenError as exc:
-                if last:
-                    raise ConflictError(str(gun), str(exc)) from exc
-                taken = _taken(site)
-            self._last = None
-        stage.clear(name for name, _ in staged)
-        return Published(gun=site.gun, versions=_versions(proven), changes=wanted)
+                if not left:
+                    raise ConflictError(str(site.gun), str(exc)) from exc
+                used = taken(site)
+            except UnprovenError:
+                done |= versions(proven)
+                # With a new root, somebody who did not know it may have published between two of our files.
+                if not left or not unattended(site) or ROOT not in done:
+                    raise
+            else:
+                return done | versions(proven)
+        return done
 
-    def _publish_on(
-        self, site: Site, workflow: Workflow, now: datetime, changes: tuple[Change, ...], taken: Mapping[str, int]
-    ) -> _Proven:
-        """Publish *changes* on top of the reading *workflow*."""
-        for role in {role for change in changes for role in _lineage(site, change.role)}:
-            drive(workflow.load(role), site.repository, site.cache)
-        draft = Draft(
-            site.dialect,
-            now,
-            workflow.root.signed,
-            {name: part.signed for name, part in workflow.roles.items()},
-            workflow.snapshot.signed,
-            workflow.timestamp.signed,
-            before=workflow.root.signed,
-            unattended=_unattended(site),
-            lifetimes=self._lifetimes or _lifetimes(site),
-            taken=taken,
-        )
-        for change in changes:
-            draft.apply(change)
+    def _draft(self, reading: Reading, now: datetime, changes: Iterable[Change], used: Mapping[str, int]) -> Proven:
+        """Return the signed files that bring *changes* about; none where there is nothing to be done."""
+        draft = begin(reading, now, self._lifetimes, used)
+        apply(draft, reading, changes)
         if not draft.touched:
-            return {}
-        held = self._held()
-        proven = _prove(draft, draft.sign(lambda key: self._signer(key, held)))
-        self._deliver(now, site, proven, workflow)
+            return ()
+        proven = prove(draft, draft.sign(self._find()))
+        if unattended(reading.site):
+            rehearse(now, reading, proven, changes)
         return proven
 
     def _signers(
@@ -245,50 +278,76 @@ class Publisher:
                 made.append(self._keys.add(signers[role], role, None if role == ROOT else str(gun)))
         return signers
 
-    def _begin(self, now: datetime, site: Site, signers: Mapping[str, Signer]) -> _Proven:
+    def _begin(self, now: datetime, site: Site, signers: Mapping[str, Signer]) -> Proven:
         """Make the first files of a collection."""
         dialect, root = site.dialect, signers[ROOT]
-        certificates = () if _unattended(site) else (self._certify(root, site.gun, now),)
+        certificates = () if unattended(site) else (self._certify(root, site.gun, now),)
         keys = {ROOT: dialect.key(root.kind, root.public, certificates)}
         for role in (TARGETS, SNAPSHOT, TIMESTAMP):
             signer = signers.get(role)
             offered = dialect.key(signer.kind, signer.public) if signer else None
             keys[role] = offered or _server_key(site, role)
         by_id = {keys[role].id: signer for role, signer in signers.items()}
-        lifetimes = self._lifetimes or _lifetimes(site)
-        draft = create(dialect, now, keys, lifetimes, unattended=_unattended(site))
-        return _prove(draft, draft.sign(lambda key: by_id.get(key.id)))
+        lifetimes = self._lifetimes or (UNATTENDED if unattended(site) else Lifetimes())
+        draft = create(dialect, now, keys, lifetimes, unattended=unattended(site))
+        return prove(draft, draft.sign(lambda key: by_id.get(key.id)))
 
-    def _read(self, gun: Gun, now: datetime) -> tuple[Site, Workflow]:
-        """Return a reading of *gun* as of *now*; one made for this very moment is good enough."""
-        if self._last is None or self._last[:2] != (gun, now):
+    def _at(self, gun: Gun) -> Site:
+        """Return where the collection lives that signs for *gun*, or is called so."""
+        if gun not in self._known:
             site = self._sites(gun)
-            workflow = site.workflow(now, dangerous_skip_expiry=_unattended(site))  # who is late has to sign, not wait
-            drive(workflow.refresh(), site.repository, site.cache)
-            self._last = (gun, now, site, workflow)
-        return self._last[2:]
+            self._known[gun] = self._known.setdefault(site.gun, site)
+        return self._known[gun]
 
-    def _deliver(self, now: datetime, site: Site, proven: _Proven, before: Workflow | None = None) -> None:
+    def _read(self, gun: Gun, now: datetime, site: Site | None = None) -> Reading:
+        """Return a reading of the collection of *gun* as of *now*; one made for this very moment is good enough."""
+        site = site or self._at(gun)
+        if self._last is None or self._last[:2] != (site.gun, now):
+            self._last = (site.gun, now, read(site, now))
+        return self._last[2]
+
+    def _deliver(self, now: datetime, site: Site, proven: Proven, before: Reading | None = None) -> None:
         """Publish *proven* and read back: what counts is what readers get, not what was answered."""
         self._last = None
         try:
-            _hand_over(site, proven, before)
+            hand_over(site, proven, before.workflow if before else None)
         except OfflineError:
             try:
-                _confirm(now, site, proven)
+                confirm(now, site, proven, before)
             except (UnprovenError, UnavailableError):
                 pass
             else:
                 return  # only the answer got lost
             raise
-        _confirm(now, site, proven)
+        confirm(now, site, proven, before)
 
     # --- keys ---
 
-    def _signing_roles(self, workflow: Workflow, name: str) -> tuple[str, ...]:
-        targets, held = workflow.roles[TARGETS].signed, self._held()
-        mine = (d.name for d in targets.covering(name) if self._may(d, targets.keys, held))
-        return tuple(mine) or (TARGETS,)
+    def _signing_roles(self, reading: Reading, name: str) -> tuple[str, ...]:
+        targets, held = reading.workflow.roles[TARGETS].signed, self._held()
+        if not reading.site.dialect.rules.tree:
+            mine = (d.name for d in targets.covering(name) if self._may(d, targets.keys, held))
+            return tuple(mine) or (TARGETS,)
+        drive(reading.workflow.find(name), reading.site.repository, reading.site.cache)
+        parts = {(above, part.role): part.signed for above, part in reading.workflow.delegators}
+        parts["", TARGETS] = targets
+        reached: list[tuple[str, ...]] = []
+        for chain in in_search_order(name, lambda above, role: parts.get((above, role))):
+            reached.append(chain)
+            if name in parts[chain[-2] if len(chain) > 1 else "", chain[-1]].targets:
+                break  # nobody is asked after this one
+
+        def mine_below(chain: tuple[str, ...]) -> str | None:
+            for below in reached:
+                if below[:-1] == chain and (found := mine_below(below)):
+                    return found
+            if len(chain) == 1:
+                return None
+            above = parts[chain[-3] if len(chain) > 2 else "", chain[-2]]
+            delegation = above.delegation(chain[-1])
+            return chain[-1] if delegation and self._may(delegation, above.keys, held) else None
+
+        return (mine_below((TARGETS,)) or TARGETS,)
 
     def _may(self, role: Role, keys: Mapping[str, Key], held: Mapping[str, HeldKey]) -> bool:
         return sum(keyid in keys and _plain_id(keys[keyid]) in held for keyid in role.keyids) >= role.threshold
@@ -301,18 +360,17 @@ class Publisher:
         held = self._keys.keys()
         return {key.id: key for key in held}
 
-    def _signer(self, key: Key, held: Mapping[str, HeldKey]) -> Signer | None:
-        found = held.get(_plain_id(key))
-        return self._keys.open(found) if found else None
+    def _find(self) -> Find:
+        """Return what finds the signer of a listed key, and opens it once."""
+        held, opened = self._held(), dict[str, Signer | None]()
 
+        def find(key: Key) -> Signer | None:
+            plain = _plain_id(key)
+            if plain not in opened:
+                opened[plain] = self._keys.open(held[plain]) if plain in held else None
+            return opened[plain]
 
-def _unattended(site: Site) -> bool:
-    """Say whether nobody signs at *site* but the publishers."""
-    return site.dialect.rules.tree
-
-
-def _lifetimes(site: Site) -> Lifetimes:
-    return UNATTENDED if _unattended(site) else Lifetimes()
+        return find
 
 
 def _server_key(site: Site, role: str) -> Key:
@@ -323,77 +381,14 @@ def _server_key(site: Site, role: str) -> Key:
     return key
 
 
-def _prove(draft: Draft, files: Mapping[str, bytes]) -> _Proven:
-    """Put what is about to be published before the verifier that readers use."""
-    return {name: verify(draft.dialect.decode(name, raw), *draft.authority(name)) for name, raw in files.items()}
-
-
-def _hand_over(site: Site, proven: _Proven, before: Workflow | None) -> None:
-    if not _unattended(site):
-        cast("TrustServer", site.repository).publish({role: mine.raw for role, mine in proven.items()})
-        return
-    was = before.timestamp.raw if before else None
-    writes = []
-    for role, mine in proven.items():
-        moving = role == TIMESTAMP  # everything else has its version in its name
-        path = site.dialect.locate(role, version=None if moving else mine.signed.version)
-        writes.append(Write(path=path, data=mine.raw, was=was if moving else None))
-    cast("Store", site.repository).write(writes)
-
-
-def _confirm(now: datetime, site: Site, proven: _Proven) -> None:
-    """Read the collection as a reader does, and find *proven* in it, or later files."""
-    cache = _Just(site.cache, {role: mine.raw for role, mine in proven.items()})
-    pins = site.pins
-    if ROOT in proven and not site.cache.memory().floors:  # not to be taken on trust by the very one who signed it
-        first = proven[ROOT].signed
-        pins = Pins(keys=first.roles[ROOT].keyids if isinstance(first, Root) else ())
-    workflow = site.workflow(now, pins=pins)
-    try:
-        drive(workflow.refresh(), site.repository, cache)
-        for role in proven:
-            if role not in TOP_LEVEL:
-                drive(workflow.load(role), site.repository, cache)
-    except UntrustedError as exc:
-        raise UnprovenError(str(site.gun), str(exc)) from exc
-    current = {ROOT: workflow.root, SNAPSHOT: workflow.snapshot, TIMESTAMP: workflow.timestamp, **workflow.roles}
-    for role, mine in proven.items():
-        served, version = current.get(role), mine.signed.version
-        if served is None or (served.raw != mine.raw and served.signed.version <= version):
-            raise UnprovenError(str(site.gun), f"the server does not have {role} v{version} as it was published")
-
-
-def _taken(site: Site) -> dict[str, int]:
-    """Return the highest version of each file in the store, whether a snapshot lists it or not."""
-    taken: dict[str, int] = {}
-    for path in cast("Store", site.repository).names():
-        version, _, name = path.partition(".")
-        if version.isdecimal() and name:
-            taken[name] = max(taken.get(name, 0), int(version))
-    return taken
-
-
 def _plain_id(key: Key) -> str:
     """Return the id that private keys go by: that of the plain key, whatever it is listed as."""
     public = load(key)
     return key_id(*describe(public)) if public else key.id
 
 
-class _Just:
-    """A cache that also has the files just published: what the server lists of them need not come back."""
-
-    def __init__(self, cache: Cache, files: Mapping[str, bytes]) -> None:
-        self._cache, self._files = cache, files
-
-    def memory(self) -> Memory:
-        return self._cache.memory()
-
-    def recall(self, role: str) -> bytes | None:
-        # The root is not recalled: a first root has to be met like anybody's.
-        return self._files.get(role) if role in self._files and role != ROOT else self._cache.recall(role)
-
-    def keep(self, keep: Keep) -> None:
-        self._cache.keep(keep)
+def _signed(part: Verified[Targets] | None) -> Targets | None:
+    return part.signed if part else None
 
 
 def _tag(image: Reference) -> str:
@@ -402,13 +397,4 @@ def _tag(image: Reference) -> str:
     return image.tag
 
 
-def _versions(proven: _Proven) -> dict[str, int]:
-    return {role: mine.signed.version for role, mine in proven.items()}
-
-
-def _lineage(site: Site, role: str) -> tuple[str, ...]:
-    """Return *role* and, where its name says so, every role above it, the highest first."""
-    if site.dialect.rules.tree:
-        return (role,)
-    parts = role.split("/")
-    return tuple("/".join(parts[: n + 1]) for n in range(len(parts)))
+_TRIES = 8  # of a publication to a store, where two that begin at once hinder each other more than once

@@ -1,12 +1,17 @@
 """Changes that wait to be published, in the files that Notary's clients stage theirs in.
 
 ``tuf/<GUN>/changelist/<nanoseconds>_<uuid>.change``. Source: notary ``client/changelist/file_changelist.go``.
+
+What these files cannot say, changes of keys and delegations, and targets of roles that Notary could not have, is beside
+them in files of our own: ``tuf/<GUN>/_trust/changes/<nanoseconds>_<uuid>.json``. Notary's clients read and clear all of
+a changelist, so it is not in theirs; no collection has ``_trust`` in its name. Both are applied in the order in which
+they were staged.
 """
 
 import binascii
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +22,7 @@ from trustreg.dialects.notary1 import read_file, spell_file
 from trustreg.dialects.reading import Members
 from trustreg.errors import FileError, FormatError
 from trustreg.io.files import file_error, private_dir, read_if_present, remove_file, write_atomically
+from trustreg.io.spelling import read_change, spell_change
 from trustreg.io.trustdir import claim_store
 from trustreg.names import TARGETS, Gun, is_delegation
 from trustreg.sign.changes import AddTarget, Change, RemoveTarget, Witness
@@ -27,7 +33,7 @@ class FileStage:
 
     def __init__(self, trust_dir: Path, gun: Gun) -> None:
         self._trust_dir = trust_dir
-        self._folder = trust_dir / "tuf" / str(gun) / "changelist"
+        self._collection = trust_dir / "tuf" / str(gun)
 
     def changes(self) -> tuple[tuple[str, Change], ...]:
         """Return the staged changes, the oldest first, each with its file name.
@@ -36,43 +42,66 @@ class FileStage:
             FileError: A file holds no change that trustreg can apply. Nothing is skipped: a publisher who staged
                 something expects all of it.
         """
-        if not self._folder.exists():
-            return ()
-        private_dir(self._folder)  # what others put there would be signed
-        try:
-            names = sorted(entry.name for entry in self._folder.iterdir() if entry.suffix == ".change")
-        except OSError as exc:
-            raise file_error(self._folder, exc) from exc
+        names = sorted(name for suffix in _FOLDERS for name in self._names(suffix))
         if len(names) > _MOST_CHANGES:
-            raise FileError(str(self._folder), f"more than {_MOST_CHANGES} changes are staged")
-        found = ((name, read_if_present(self._folder / name, _LARGEST)) for name in names)
+            raise FileError(str(self._collection / "changelist"), f"more than {_MOST_CHANGES} changes are staged")
+        found = ((name, read_if_present(self._path(name), _LARGEST)) for name in names)
         # One that has gone meanwhile was published by another process.
-        return tuple((name, _read(self._folder / name, raw)) for name, raw in found if raw is not None)
+        return tuple((name, _read(self._path(name), raw)) for name, raw in found if raw is not None)
 
     def add(self, change: Change) -> None:
         """Stage *change* after all others."""
         claim_store(self._trust_dir)
-        for folder in (self._folder.parent, self._folder):
-            private_dir(folder)
+        suffix, raw = (".change", _spell(change)) if _notary_says(change) else (".json", spell_change(change))
+        folder = self._collection
+        private_dir(folder)
+        for part in _FOLDERS[suffix]:
+            folder = private_dir(folder / part)
         random = bytearray(os.urandom(16))
         random[6], random[8] = random[6] & 0x0F | 0x40, random[8] & 0x3F | 0x80  # a version 4 UUID
         digits = random.hex()
         uuid = "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
-        write_atomically(self._folder / f"{time.time_ns():020d}_{uuid}.change", _spell(change))
+        write_atomically(folder / f"{time.time_ns():020d}_{uuid}{suffix}", raw)
 
     def clear(self, names: Iterable[str]) -> None:
         """Forget the changes in the files *names*."""
         for name in names:
-            remove_file(self._folder / name)
+            remove_file(self._path(name))
+
+    def _path(self, name: str) -> Path:
+        return self._collection.joinpath(*_FOLDERS[Path(name).suffix], name)
+
+    def _names(self, suffix: str) -> Iterator[str]:
+        folder = self._collection.joinpath(*_FOLDERS[suffix])
+        if not folder.exists():
+            return
+        private_dir(folder)  # what others put there would be signed
+        try:
+            yield from [entry.name for entry in folder.iterdir() if entry.suffix == suffix]
+        except OSError as exc:
+            raise file_error(folder, exc) from exc
 
 
 def _read(path: Path, raw: bytes) -> Change:
     try:
-        return _change(Members("staged", "", canonical.parse_strictly(raw)))
+        return read_change(raw) if path.suffix == ".json" else _change(_members(raw))
     except (FormatError, ValueError) as exc:
         problem = exc.problem if isinstance(exc, FormatError) else str(exc)
         where = f"{exc.path}: " if isinstance(exc, FormatError) and exc.path else ""
         raise FileError(str(path), f"this is no change that can be published: {where}{problem}") from exc
+
+
+def _members(raw: bytes) -> Members:
+    return Members("staged", "", canonical.parse_strictly(raw))
+
+
+def _notary_says(change: Change) -> bool:
+    """Say whether a change file of Notary can hold *change*."""
+    if not isinstance(change, AddTarget | RemoveTarget | Witness):
+        return False
+    if isinstance(change, AddTarget) and not change.meta.hashes.keys() <= {"sha256", "sha512"}:
+        return False
+    return change.role == TARGETS or is_delegation(change.role)
 
 
 def _change(item: Members) -> Change:
@@ -108,5 +137,6 @@ def _base64(data: bytes) -> str:
     return binascii.b2a_base64(data, newline=False).decode("ascii")
 
 
+_FOLDERS: Mapping[str, tuple[str, ...]] = {".change": ("changelist",), ".json": ("_trust", "changes")}  # by suffix
 _LARGEST = 1 << 20  # bytes of one change
 _MOST_CHANGES = 100_000

@@ -1,24 +1,46 @@
 """What comes next: a collection with changes applied, signed and ready to publish.
 
 A draft begins with verified metadata, or with nothing, and ends as files by role. It talks to nobody.
+
+Files come in the order to publish them, which leaves readers a whole collection at every moment. What a new root asks
+of timestamp, snapshot and targets has to hold on both sides of the moment at which it appears:
+
+* Where enough of the keys that counted before are here, these files are signed by old and new keys, and come before
+  the root.
+* Where they are not, because they are lost, two roots are made. The first lets old keys and new ones sign; then come
+  the files that the new ones signed; the second root ends the say of the old ones. What somebody could do who has the
+  old keys, he can do until that second root is there, and could before. Any other order would leave a gap in which
+  nobody could read the collection, and whoever stops the publication there could make it last.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TypeAlias, TypeVar
+from typing import Final, TypeVar, cast
 
 from trustreg.dialect import Dialect
-from trustreg.errors import ChangeError, NoKeyError
-from trustreg.metadata import FileMeta, Key, Role, Root, Signature, Signed, Snapshot, Targets, Timestamp
+from trustreg.errors import ChangeError
+from trustreg.metadata import Bins, Delegation, FileMeta, Key, Role, Root, Signed, Snapshot, Targets, Timestamp
 from trustreg.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, TOP_LEVEL, is_delegation, parent
-from trustreg.sign.changes import AddTarget, Change, RemoveTarget
-from trustreg.sign.signer import Signer
+from trustreg.sign.changes import (
+    LIFETIME,
+    MOST_BITS,
+    AddTarget,
+    Change,
+    Delegate,
+    DelegateBins,
+    RemoveTarget,
+    SetExpiry,
+    SetKeys,
+    Undelegate,
+    Witness,
+    role_name_problem,
+)
+from trustreg.sign.pages import Authority, File, Find, Page, seal, suffices
 from trustreg.values import dataclass, field
 
 S = TypeVar("S", bound=Signed)
-Authority: TypeAlias = tuple[Role, Mapping[str, Key]]
-"""Who may sign a role, and the keys of its delegator."""
+R = TypeVar("R", Role, Delegation, Bins)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +72,10 @@ class Draft:
         timestamp: The verified timestamp, where it is signed here and not by a server.
         before: The root that is published; ``None`` for a new collection.
         unattended: No server signs: snapshot and timestamp are signed here, or not at all.
+        lifetimes: For how long signatures are good, where a role does not say so itself.
         taken: Versions that exist, published or not, by the name of the file: others are to be used.
         touched: The roles that are to be signed.
+        dates: When the next version of a role expires, where that was set.
     """
 
     dialect: Dialect
@@ -65,6 +89,40 @@ class Draft:
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
     taken: Mapping[str, int] = field(default_factory=dict)
     touched: set[str] = field(default_factory=set)
+    dates: dict[str, datetime] = field(default_factory=dict)
+    _speaking: set[str] = field(default_factory=set)  # the roles that delegate at all, of thousands
+
+    def __post_init__(self) -> None:
+        self._speaking = {name for name, part in self.roles.items() if part.delegations or part.bins}
+
+    def needs(self, change: Change) -> tuple[str, ...]:
+        """Return the roles that have to be in ``roles`` for *change* to be applied, and are not.
+
+        When they have been brought, it may turn out that others are needed too.
+        """
+        if isinstance(change, AddTarget | RemoveTarget):
+            role = change.role
+            while (part := self.roles.get(role)) and part.bins and change.name not in part.targets:
+                role = part.bins.of(change.name).name
+            wanted: Iterable[str] = (role,)
+        elif isinstance(change, DelegateBins):
+            wanted = (change.role, *self._bins_of(change.role))
+        elif isinstance(change, Delegate):
+            listed = self.snapshot and change.name in self.snapshot.meta  # somebody else may delegate to it
+            wanted = (change.role, change.name) if listed else (change.role,)
+        elif isinstance(change, SetKeys):
+            owner = next((n for n, part in self._speakers() if part.bins and part.bins.prefix == change.role), "")
+            above = (change.delegator,) if change.delegator else ()
+            wanted = (*above, *(self._bins_of(owner) or (change.role,)))
+        else:
+            wanted = (change.role,)
+        return tuple(role for role in wanted if role not in self.roles and role not in TOP_LEVEL)
+
+    def know(self, roles: Mapping[str, Targets]) -> None:
+        """Add verified targets roles; those that are here already stay as they are."""
+        for name, part in roles.items():
+            if name not in self.roles:
+                self._keep(name, part)
 
     def apply(self, change: Change) -> None:
         """Apply *change*; one that changes nothing leaves the role as it is.
@@ -72,24 +130,26 @@ class Draft:
         Raises:
             ChangeError: The collection as it stands has no place for it.
         """
-        role = change.role
-        if isinstance(change, AddTarget):
-            self._cover(role, change.name)
-            old = self._own(role, change.name)
-            if old.targets.get(change.name) != change.meta:
-                self._list(role, old, change.name, change.meta)
-        elif isinstance(change, RemoveTarget):
-            old = self._own(role, change.name)
-            if change.name in old.targets:
-                self._list(role, old, change.name, None)
-        else:
-            self._put(role, self._own(role, ""))
+        if not self.dialect.rules.tree and not isinstance(change, AddTarget | RemoveTarget | Witness):
+            raise ChangeError(change.role, "", "roles and keys of a Notary collection are not changed by this tool")
+        match change:
+            case AddTarget() | RemoveTarget():
+                self._set_target(change)
+            case Witness():
+                self._witness(change.role)
+            case SetKeys():
+                self._set_keys(change)
+            case Delegate():
+                self._delegate(change)
+            case Undelegate():
+                self._undelegate(change)
+            case DelegateBins():
+                self._spread(change)
+            case SetExpiry():
+                self._set_expiry(change)
 
-    def sign(self, find: Callable[[Key], Signer | None]) -> dict[str, bytes]:
-        """Sign what changed, and what has to list it; return the files by role, in the order to publish them.
-
-        A new root comes last: what is published with it is signed by the keys that counted before, too, where they are
-        here, so that a reader finds a whole collection before it and after it.
+    def sign(self, find: Find) -> tuple[File, ...]:
+        """Sign what changed, and what has to list it; return the files in the order to publish them.
 
         Args:
             find: Returns the signer for a listed key, or ``None`` where its private half is not here.
@@ -98,84 +158,346 @@ class Draft:
             NoKeyError: A role that changed cannot be signed by enough keys.
             ChangeError: It holds what readers refuse, whether it was put there now or by another tool before.
         """
-        files: dict[str, bytes] = {}
-        listed: dict[str, FileMeta] = {}
+        return self.complete([seal(self.dialect, page, find) for page in self.pages(find)], find)
 
-        def seal(name: str, signed: Signed, *authorities: Authority, also: Authority | None = None) -> None:
-            files[name] = self._seal(name, signed, authorities, also, find)
-            listed[name] = self.dialect.listed(files[name], signed.version)
+    def pages(self, find: Find) -> tuple[Page, ...]:
+        """Return what is to be signed of roots and targets roles: all that depends on no signature.
 
-        if ROOT in self.touched:
-            authorities = [self._top_level(root, ROOT) for root in (self.before, self.root) if root]
-            seal(ROOT, self._dated(self.root, ROOT), *authorities)
-        for name in sorted(self.touched - {ROOT, SNAPSHOT, TIMESTAMP}):
-            also = self._top_level(self.before, name) if self.before and name in TOP_LEVEL else None
-            seal(name, self._next(name, self.roles[name]), self.authority(name), also=also)
-        if self._signs(SNAPSHOT, bool(listed.keys() - self._unlisted()), find):
-            also = self._top_level(self.before, SNAPSHOT) if self.before else None
-            seal(SNAPSHOT, self._next_snapshot(listed), self.authority(SNAPSHOT), also=also)
-        if self.unattended and (SNAPSHOT in files or TIMESTAMP in self.touched):
-            also = self._top_level(self.before, TIMESTAMP) if self.before else None
-            seal(TIMESTAMP, self._next_timestamp(listed), self.authority(TIMESTAMP), also=also)
-        if ROOT in files and self.before:
-            files[ROOT] = files.pop(ROOT)
-        return files
+        Raises:
+            ChangeError: It holds what readers refuse.
+        """
+        roots = self._roots(find)
+        pages = []
+        for before, root in zip((self.before, *roots), roots, strict=False):
+            authorities = tuple((part.roles[ROOT], part.keys) for part in (before, root) if part)
+            pages.append(self._page(ROOT, root, authorities))
+        touched = sorted(self.touched - {ROOT, SNAPSHOT, TIMESTAMP})
+        pages += (self._page(name, self._next(name, self.roles[name]), self.authorities(name)) for name in touched)
+        return tuple(pages)
 
-    def authority(self, name: str) -> Authority:
-        """Return who may sign *name*, and the keys of its delegator."""
+    def complete(self, files: Sequence[File], find: Find) -> tuple[File, ...]:
+        """Return *files*, with the snapshot and the timestamp that go with them, in the order to publish them.
+
+        Raises:
+            NoKeyError: One of the two cannot be signed by enough keys.
+        """
+        files = list(files)
+        listed = {file.page.role: self.dialect.listed(file.raw, file.page.signed.version) for file in files}
+        if SNAPSHOT not in listed and self._signs(SNAPSHOT, bool(listed.keys() - self._unlisted()), find):
+            files.append(seal(self.dialect, self._snapshot_page(listed), find))
+            listed[SNAPSHOT] = self.dialect.listed(files[-1].raw, files[-1].page.signed.version)
+        if TIMESTAMP not in listed and self.unattended and (SNAPSHOT in listed or TIMESTAMP in self.touched):
+            files.append(seal(self.dialect, self._timestamp_page(listed.get(SNAPSHOT)), find))
+        return self._ordered(files)
+
+    def whole(self, find: Find) -> tuple[Page, ...]:
+        """Return all that is to be signed, snapshot and timestamp too, though nobody can tell what files will be like.
+
+        These two list no length and no digest of a file whose signatures are to come: they go by versions.
+        """
+        pages = list(self.pages(find))
+        listed = {page.role: FileMeta(version=page.signed.version) for page in pages}
+        if listed.keys() - self._unlisted() or SNAPSHOT in self.touched:
+            pages.append(self._snapshot_page(listed))
+            listed[SNAPSHOT] = FileMeta(version=pages[-1].signed.version)
+        if SNAPSHOT in listed or TIMESTAMP in self.touched:
+            pages.append(self._timestamp_page(listed.get(SNAPSHOT)))
+        return tuple(pages)
+
+    def authorities(self, name: str) -> tuple[Authority, ...]:
+        """Return who may sign *name*, in the eyes of each role that is here and delegates to it.
+
+        Raises:
+            ChangeError: None does.
+        """
         if name in self.root.roles:
-            return self._top_level(self.root, name)
-        delegator = self._delegator(name)
-        if delegator is None or (delegation := self.roles[delegator].delegation(name)) is None:
+            return ((self.root.roles[name], self.root.keys),)
+        found = tuple(
+            (delegation, self.roles[delegator].keys)
+            for delegator in self._delegators(name)
+            if (delegation := self.roles[delegator].delegation(name))
+        )
+        if not found:
             raise ChangeError(name, "", "nobody delegates to this role")
-        return delegation, self.roles[delegator].keys
+        return found
 
-    # --- changes ---
+    # --- targets ---
 
-    def _list(self, role: str, old: Targets, name: str, meta: FileMeta | None) -> None:
-        self._put(role, replace(old, targets=self.dialect.amend(old.targets, name, meta)))
+    def _set_target(self, change: AddTarget | RemoveTarget) -> None:
+        role, old = self._home(change.role, change.name)
+        meta = change.meta if isinstance(change, AddTarget) else None
+        if meta is not None:
+            self._cover(role, change.name)
+        if old.targets.get(change.name) != meta:
+            self._put(role, replace(old, targets=self.dialect.amend(old.targets, change.name, meta)))
+
+    def _home(self, role: str, name: str) -> tuple[str, Targets]:
+        """Return the role that lists *name* for *role*, and what it says: where there are bins, one of them."""
+        part = self._own(role, name)
+        while part.bins and name not in part.targets:
+            role = part.bins.of(name).name
+            part = self._own(role, name)
+        return role, part
 
     def _put(self, role: str, targets: Targets) -> None:
-        self.roles[role] = targets
+        self._keep(role, targets)
         self.touched.add(role)
+
+    def _keep(self, role: str, targets: Targets) -> None:
+        self.roles[role] = targets
+        if targets.delegations or targets.bins:
+            self._speaking.add(role)
+        else:
+            self._speaking.discard(role)
 
     def _own(self, role: str, path: str) -> Targets:
         """Return the targets of *role*, which begins empty where it was delegated to and never published."""
-        if role in self.roles:
-            return self.roles[role]
-        if self._delegator(role) is None:
+        if role != TARGETS and next(self._delegators(role), None) is None:
             raise ChangeError(role, path, "nobody delegates to this role")
-        return Targets(version=0, expires=self.now, targets={})
+        return self.roles.get(role) or self._empty(role)  # whoever brought what is needed has found none published
 
-    def _delegator(self, role: str) -> str | None:
-        """Return the role that delegates to *role*; of several the first."""
-        if self.dialect.rules.tree:
-            return next((name for name, part in self.roles.items() if part.delegation(role)), None)
-        if not is_delegation(role) or (above := self.roles.get(parent(role))) is None or not above.delegation(role):
-            return None
-        return parent(role)
+    def _empty(self, role: str) -> Targets:
+        listed = self.snapshot.meta.get(role) if self.snapshot else None
+        return Targets(version=listed.version if listed else 0, expires=self.now, targets={})
+
+    def _delegators(self, role: str) -> Iterator[str]:
+        """Yield the roles that delegate to *role*, as far as they are delegated to themselves."""
+        if not self.dialect.rules.tree:
+            above = self.roles.get(parent(role)) if is_delegation(role) else None
+            if above and above.delegation(role):
+                yield parent(role)
+            return
+        for name, part in self._speakers():
+            if part.delegation(role) and self._reached(name, frozenset({role})):
+                yield name
+
+    def _speakers(self) -> Iterator[tuple[str, Targets]]:
+        """Yield the roles that delegate at all."""
+        return ((name, self.roles[name]) for name in sorted(self._speaking, key=_top_first))
+
+    def _reached(self, role: str, below: frozenset[str]) -> bool:
+        if role == TARGETS:
+            return True
+        above = (name for name, part in self._speakers() if name not in below and part.delegation(role))
+        return any(self._reached(name, below | {role}) for name in above)
 
     def _cover(self, role: str, name: str) -> None:
-        while role != TARGETS:
-            delegator = self._delegator(role)
-            delegation = self.roles[delegator].delegation(role) if delegator else None
-            if delegator is None or delegation is None:
-                raise ChangeError(role, name, "nobody delegates to this role")
-            if not delegation.covers(name):
-                raise ChangeError(role, name, "the role may not speak for this name")
-            role = delegator
+        """Require that *role* may speak for *name*, on some way from ``targets`` down to it."""
+        if not self._covers(role, name, frozenset()):
+            raise ChangeError(role, name, "the role may not speak for this name")
+
+    def _covers(self, role: str, name: str, below: frozenset[str]) -> bool:
+        if role == TARGETS:
+            return True
+        for delegator in self._delegators(role):
+            delegation = self.roles[delegator].delegation(role)
+            covered = delegator not in below and delegation and delegation.covers(name)
+            if covered and self._covers(delegator, name, below | {role}):
+                return True
+        return False
+
+    # --- roles and keys ---
+
+    def _witness(self, role: str) -> None:
+        if role in TOP_LEVEL and role != TARGETS:
+            if not self.unattended and role != ROOT:
+                raise ChangeError(role, "", "the trust server signs it")
+            self.touched.add(role)
+        else:
+            self._put(role, self._own(role, ""))
+
+    def _set_keys(self, change: SetKeys) -> None:
+        if change.role in TOP_LEVEL:
+            role, keys = _rekeyed(self.root.roles[change.role], self.root.keys, change)
+            roles = {**self.root.roles, change.role: role}
+            root = replace(self.root, roles=roles, keys=_without(keys, change.remove, roles.values()))
+            if root != self.root:
+                self.root = root
+                self.touched.add(ROOT)
+            return
+        delegator, owner = self._delegator_to_change(change)
+        if owner.bins:
+            bins, keys = _rekeyed(owner.bins, owner.keys, change)
+            changed = replace(owner, bins=bins, keys=_without(keys, change.remove, (bins,)))
+        else:
+            old = cast("Delegation", owner.delegation(change.role))
+            new, keys = _rekeyed(old, owner.keys, change)
+            delegations = tuple(new if delegation is old else delegation for delegation in owner.delegations)
+            changed = replace(owner, delegations=delegations, keys=_without(keys, change.remove, delegations))
+        if changed != owner:
+            self._put(delegator, changed)
+
+    def _delegator_to_change(self, change: SetKeys) -> tuple[str, Targets]:
+        role = change.role
+        prefixes = (n for n, part in self._speakers() if part.bins and part.bins.prefix == role)
+        found = tuple(dict.fromkeys((*self._delegators(role), *(n for n in prefixes if self._reached(n, frozenset())))))
+        if change.delegator:
+            found = tuple(name for name in found if name == change.delegator)
+        if len(found) != 1:
+            problem = f"{' and '.join(found)} delegate to this role" if found else "nobody delegates to this role"
+            raise ChangeError(role, "", problem)
+        bins = self.roles[found[0]].bins
+        if bins and bins.prefix != role:
+            raise ChangeError(role, "", f"all bins {bins.prefix} have the same keys")
+        return found[0], self.roles[found[0]]
+
+    def _delegate(self, change: Delegate) -> None:
+        owner, name = self._own(change.role, change.name), change.name
+        if problem := _terms_problem(change):
+            raise ChangeError(change.role, name, problem)
+        if owner.bins:
+            raise ChangeError(change.role, name, "the role has bins, and nothing else beside them")
+        old = owner.delegation(name)
+        terms = Delegation(
+            name=name,
+            keyids=(),
+            patterns=change.patterns,
+            hash_prefixes=change.hash_prefixes,
+            terminating=change.terminating,
+            extra=old.extra if old else {},
+        )
+        new, keys = _rekeyed(terms, owner.keys, SetKeys(role=name, add=change.keys, threshold=change.threshold))
+        others = [delegation for delegation in owner.delegations if delegation is not old]
+        place = owner.delegations.index(old) if old else len(others)
+        others.insert(place if change.position is None else change.position, new)
+        keys = _without(keys, old.keyids if old else (), others)
+        changed = replace(owner, delegations=tuple(others), keys=keys)
+        known = next(self._delegators(name), None) is not None
+        if changed != owner:
+            self._put(change.role, changed)
+        if not known:
+            self._put(name, self._empty(name))
+
+    def _undelegate(self, change: Undelegate) -> None:
+        owner, name = self._own(change.role, change.name), change.name
+        if owner.bins and owner.bins.prefix == name:
+            gone, changed = [bin_.name for bin_ in owner.bins], replace(owner, bins=None, keys={})
+        elif (old := owner.delegation(name)) and not owner.bins:
+            rest = tuple(delegation for delegation in owner.delegations if delegation is not old)
+            gone, changed = [name], replace(owner, delegations=rest, keys=_without(owner.keys, old.keyids, rest))
+        else:
+            return
+        self._put(change.role, changed)
+        self._forget(gone)
+
+    def _spread(self, change: DelegateBins) -> None:
+        """Move what the role and its bins list into new bins; one that had its name and its targets already stays."""
+        owner = self._own(change.role, change.prefix)
+        former = {name: self.roles[name] for name in self._bins_of(change.role) if name in self.roles}
+        if problem := _bins_problem(change, owner, former.values()):
+            raise ChangeError(change.role, change.prefix, problem)
+        bins, keys = _new_bins(change, owner)
+        contents: dict[str, dict[str, FileMeta]] = {bin_.name: {} for bin_ in bins}
+        for part in (*former.values(), owner):  # what the owner lists itself is what readers found first
+            for name, meta in part.targets.items():
+                contents[bins.of(name).name][name] = meta
+        changed = replace(owner, targets={}, bins=bins, keys=keys)
+        if owner.targets or bins != owner.bins or keys != dict(owner.keys):
+            self._put(change.role, changed)
+        self._forget(former.keys() - contents.keys())
+        for name, targets in contents.items():
+            if name not in former and any(above != change.role for above in self._delegators(name)):
+                raise ChangeError(change.role, name, "another role delegates to one of this name")
+            if name not in former or dict(former[name].targets) != targets:
+                self._put(name, replace(former.get(name) or self._empty(name), targets=targets))
+
+    def _bins_of(self, role: str) -> tuple[str, ...]:
+        bins = self.roles[role].bins if role in self.roles else None
+        return tuple(bin_.name for bin_ in bins) if bins and bins.bits <= MOST_BITS else ()
+
+    def _forget(self, roles: Iterable[str]) -> None:
+        """Drop *roles* as far as nobody else delegates to them. The snapshot goes on listing them, as it has to."""
+        for name in roles:
+            if next(self._delegators(name), None) is None:
+                self.roles.pop(name, None)
+                self.touched.discard(name)
+                self._speaking.discard(name)
+
+    def _set_expiry(self, change: SetExpiry) -> None:
+        role = change.role
+        known = {ROOT: self.root, SNAPSHOT: self.snapshot, TIMESTAMP: self.timestamp}
+        old = known[role] if role in known else self._own(role, "")
+        if old is None:
+            raise ChangeError(role, "", "it has not been published yet")
+        if change.expires is not None:
+            if change.expires <= self.now:
+                raise ChangeError(role, "", "it would have expired already")
+            self.dates[role] = change.expires
+        if change.lifetime is not None:
+            old = replace(old, extra=_with_lifetime(role, old.extra, change.lifetime))
+        if isinstance(old, Targets):
+            self._keep(role, old)
+        elif isinstance(old, Root):
+            self.root = old
+        elif isinstance(old, Snapshot):
+            self.snapshot = old
+        elif isinstance(old, Timestamp):
+            self.timestamp = old
+        self.touched.add(role)
 
     # --- signing ---
 
-    @staticmethod
-    def _top_level(root: Root, name: str) -> Authority:
-        return root.roles[name], root.keys
+    def _page(self, name: str, signed: Signed, authorities: tuple[Authority, ...]) -> Page:
+        try:
+            payload = self.dialect.payload(signed)
+        except ValueError as exc:
+            raise ChangeError(name, "", str(exc)) from exc
+        also = () if name == ROOT or name not in TOP_LEVEL or not self.before else self._before(name)
+        return Page(role=name, signed=signed, payload=payload, authorities=authorities, also=also)
+
+    def _before(self, name: str) -> tuple[Authority, ...]:
+        return ((self.before.roles[name], self.before.keys),) if self.before else ()
+
+    def _roots(self, find: Find) -> tuple[Root, ...]:
+        if ROOT not in self.touched:
+            return ()
+        if self.before is None:
+            return (self._dated(self.root, ROOT),)
+        first = replace(self.root, version=self.before.version + 1)
+        if not self.unattended or not any(self._is_cut(name, find) for name in self._due()):
+            return (self._dated(first, ROOT),)
+        bridge = replace(
+            first,
+            keys={**self.before.keys, **self.root.keys},
+            roles={name: role if name == ROOT else self._either(name) for name, role in self.root.roles.items()},
+        )
+        return self._dated(bridge, ROOT), self._dated(replace(first, version=first.version + 1), ROOT)
+
+    def _due(self) -> Iterator[str]:
+        """Yield the top-level roles other than the root that are to be signed."""
+        if TARGETS in self.touched:
+            yield TARGETS
+        if self.touched - {ROOT, TIMESTAMP}:
+            yield SNAPSHOT
+        if self.touched - {ROOT}:
+            yield TIMESTAMP
+
+    def _is_cut(self, name: str, find: Find) -> bool:
+        """Say whether those who know the root of before would not believe what the keys sign that are here."""
+        (before,) = self._before(name)
+        return before != self.authorities(name)[0] and not suffices(before, find)
+
+    def _either(self, name: str) -> Role:
+        """Return the role in which what either the keys of before or those of now signed is believed."""
+        (old, _), (new, _) = *self._before(name), *self.authorities(name)
+        keyids = tuple(dict.fromkeys((*old.keyids, *new.keyids)))
+        return replace(new, keyids=keyids, threshold=min(old.threshold, new.threshold))
+
+    def _ordered(self, files: Sequence[File]) -> tuple[File, ...]:
+        roots = [file for file in files if file.page.role == ROOT]
+        order = [TARGETS, SNAPSHOT, TIMESTAMP]
+        rest = sorted(
+            (file for file in files if file.page.role != ROOT),
+            key=lambda file: order.index(file.page.role) if file.page.role in order else -1,
+        )
+        last = roots[-1:] if self.before else []
+        return (*roots[: len(roots) - len(last)], *rest, *last)
 
     def _unlisted(self) -> set[str]:
         """Return what a snapshot does not list: Notary's lists all, and that of TUF no root."""
         return {ROOT} if self.dialect.rules.by_version else set()
 
-    def _signs(self, role: str, due: bool, find: "_Find") -> bool:  # noqa: FBT001 # it is what is asked
+    def _signs(self, role: str, due: bool, find: Find) -> bool:  # noqa: FBT001 # it is what is asked
         if self.unattended:
             return due or role in self.touched
         return any(find(self.root.keys[keyid]) for keyid in self.root.roles[role].keyids)
@@ -186,36 +508,18 @@ class Draft:
 
     def _dated(self, signed: S, name: str) -> S:
         life = getattr(self.lifetimes, name if name in TOP_LEVEL else TARGETS)
-        return replace(signed, expires=self.now + life)
+        return replace(signed, expires=self.dates.get(name) or self.now + (lifetime(signed) or life))
 
-    def _next_snapshot(self, listed: Mapping[str, FileMeta]) -> Snapshot:
+    def _snapshot_page(self, listed: Mapping[str, FileMeta]) -> Page:
         old = self.snapshot or Snapshot(version=0, expires=self.now, meta={})
         new = {name: meta for name, meta in listed.items() if name not in self._unlisted()}
-        return self._next(SNAPSHOT, replace(old, meta={**old.meta, **new}))
+        signed = self._next(SNAPSHOT, replace(old, meta={**old.meta, **new}))
+        return self._page(SNAPSHOT, signed, self.authorities(SNAPSHOT))
 
-    def _next_timestamp(self, listed: Mapping[str, FileMeta]) -> Timestamp:
+    def _timestamp_page(self, snapshot: FileMeta | None) -> Page:
         old = self.timestamp or Timestamp(version=0, expires=self.now, snapshot=FileMeta())
-        return self._dated(
-            replace(old, version=old.version + 1, snapshot=listed.get(SNAPSHOT, old.snapshot)), TIMESTAMP
-        )
-
-    def _seal(
-        self, name: str, signed: Signed, required: tuple[Authority, ...], also: Authority | None, find: "_Find"
-    ) -> bytes:
-        """Sign *signed* with every key that is here of those that are *required*, and those that *also* may."""
-        try:
-            payload = self.dialect.payload(signed)
-        except ValueError as exc:
-            raise ChangeError(name, "", str(exc)) from exc
-        signatures: dict[str, Signature] = {}
-        for role, keys in (*required, *([also] if also else [])):
-            for key, signer in _held(role, keys, find):
-                if key.id not in signatures:
-                    signatures[key.id] = signer.sign(payload, key.id, key.scheme)
-        for role, keys in required:
-            if sum(keyid in signatures for keyid in role.keyids if keyid in keys) < role.threshold:
-                raise NoKeyError(name, role.keyids)
-        return self.dialect.encode(payload, signatures.values())
+        signed = replace(old, version=old.version + 1, snapshot=snapshot or old.snapshot)
+        return self._page(TIMESTAMP, self._dated(signed, TIMESTAMP), self.authorities(TIMESTAMP))
 
 
 def create(
@@ -246,10 +550,80 @@ def create(
     )
 
 
-def _held(role: Role, keys: Mapping[str, Key], find: "_Find") -> Iterator[tuple[Key, Signer]]:
-    for keyid in role.keyids:
-        if (key := keys.get(keyid)) and (signer := find(key)):
-            yield key, signer
+def lifetime(signed: Signed) -> timedelta | None:
+    """Return for how long each version of a role is good, where the role says so itself."""
+    seconds = signed.extra.get(LIFETIME)
+    return timedelta(seconds=seconds) if type(seconds) is int and 0 < seconds <= _LONGEST_LIFE else None
 
 
-_Find = Callable[[Key], Signer | None]
+def _top_first(role: str) -> tuple[bool, str]:
+    return role != TARGETS, role
+
+
+def _with_lifetime(role: str, extra: Mapping[str, object], life: timedelta) -> Mapping[str, object]:
+    seconds = life // timedelta(seconds=1)
+    if not 0 <= seconds <= _LONGEST_LIFE or timedelta(seconds=seconds) != life:
+        raise ChangeError(role, "", "a lifetime is a number of whole seconds, and at most a hundred years")
+    kept = {name: value for name, value in extra.items() if name != LIFETIME}
+    return {**kept, LIFETIME: seconds} if seconds else kept
+
+
+def _rekeyed(role: R, keys: Mapping[str, Key], change: SetKeys) -> tuple[R, dict[str, Key]]:
+    """Return *role* and the keys of its delegator as *change* wants them."""
+    listed = dict(keys)
+    for key in change.add:
+        if listed.setdefault(key.id, key) != key:
+            raise ChangeError(change.role, key.id, "another key is listed under this id")
+    keyids = dict.fromkeys((*(i for i in role.keyids if i not in change.remove), *(key.id for key in change.add)))
+    threshold = role.threshold if change.threshold is None else change.threshold
+    distinct = {(listed[i].kind, listed[i].public, listed[i].certificates) for i in keyids if i in listed}
+    if not 1 <= threshold <= len(distinct):
+        raise ChangeError(change.role, "", f"{threshold} of {len(distinct)} different keys cannot sign")
+    return replace(role, keyids=tuple(keyids), threshold=threshold), listed
+
+
+def _without(keys: Mapping[str, Key], gone: Iterable[str], roles: Iterable[Role | Bins]) -> dict[str, Key]:
+    """Return *keys* without those that are *gone* from one role and in no other."""
+    unused = set(gone).difference(*(role.keyids for role in roles))
+    return {keyid: key for keyid, key in keys.items() if keyid not in unused}
+
+
+def _bins_problem(change: DelegateBins, owner: Targets, former: Iterable[Targets]) -> str | None:
+    if owner.delegations:
+        return "bins are the only delegations that a role can have"
+    if not 1 <= change.bits <= MOST_BITS:
+        return f"1 to {MOST_BITS} bits of the hash are due"
+    if any(part.delegations or part.bins for part in former):
+        return "one of its bins delegates to other roles"
+    return role_name_problem(f"{change.prefix}-0")
+
+
+def _new_bins(change: DelegateBins, owner: Targets) -> tuple[Bins, dict[str, Key]]:
+    old = owner.bins
+    blank = Bins(prefix=change.prefix, bits=change.bits, keyids=(), extra=old.extra if old else {})
+    if old:
+        blank = replace(blank, threshold=old.threshold, keyids=() if change.keys else old.keyids)
+    wanted = SetKeys(role=change.prefix, add=change.keys, threshold=change.threshold)
+    bins, keys = _rekeyed(blank, owner.keys, wanted)
+    return bins, _without(keys, old.keyids if old else (), (bins,))
+
+
+def _terms_problem(change: Delegate) -> str | None:
+    if problem := role_name_problem(change.name):
+        return problem
+    if change.name == change.role:
+        return "a role does not delegate to itself"
+    if bool(change.patterns) == bool(change.hash_prefixes):
+        return "either patterns or hash prefixes are due"
+    if not all(map(_is_hash_prefix, change.hash_prefixes)):
+        return "a hash prefix is 1 to 64 lower-case hex digits"
+    if not all(change.patterns):
+        return "an empty pattern covers nothing"
+    return None
+
+
+def _is_hash_prefix(text: str) -> bool:
+    return 0 < len(text) <= 64 and not text.strip("0123456789abcdef")
+
+
+_LONGEST_LIFE: Final = 100 * 366 * 86_400  # seconds

@@ -1,0 +1,355 @@
+"""What every publication goes through: read, draft, prove, hand over, read back."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import TypeAlias, cast
+
+from trustreg.client import Site, drive
+from trustreg.errors import (
+    ChangeError,
+    ThresholdError,
+    UnlistedError,
+    UnprovenError,
+    UntrustedError,
+)
+from trustreg.metadata import Envelope, Root, Signed, Targets
+from trustreg.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, TOP_LEVEL
+from trustreg.ports import Cache, Repository, Store, TrustServer, Write
+from trustreg.sign.changes import AddTarget, Change, RemoveTarget
+from trustreg.sign.draft import UNATTENDED, Draft, Lifetimes
+from trustreg.sign.pages import File
+from trustreg.values import dataclass
+from trustreg.verify.pinning import Pins, anchor
+from trustreg.verify.requests import Keep, Memory, Want
+from trustreg.verify.signatures import Verified, verify
+from trustreg.verify.workflow import Limits, Workflow
+
+Proven: TypeAlias = tuple[Verified[Signed], ...]
+"""Files that the verifier of readers believes, in the order to publish them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """A collection as its publisher reads it.
+
+    ``root`` is the root that readers have. It is newer than that of ``workflow`` where the other files were not signed
+    for it: whoever published it broke off there, or somebody who had not seen it published meanwhile.
+    """
+
+    site: Site
+    workflow: Workflow
+    root: Verified[Root]
+
+    def load(self, role: str) -> Verified[Targets] | None:
+        """Load a targets role; ``None`` where there is none, or none yet."""
+        try:
+            return drive(self.workflow.load(role), self.site.repository, self.site.cache)
+        except UnlistedError as exc:
+            if exc.role != role:
+                raise
+            return None
+
+    def targets(self) -> dict[str, Targets]:
+        """Return what was loaded of targets roles."""
+        return {name: part.signed for name, part in self.workflow.roles.items()}
+
+
+def unattended(site: Site) -> bool:
+    """Say whether nobody signs at *site* but the publishers."""
+    return site.dialect.rules.tree
+
+
+def read(site: Site, now: datetime) -> Reading:
+    """Read the collection at *site*; where nobody but its publishers signs, it may have expired.
+
+    Raises:
+        UntrustedError: A check failed.
+        UnavailableError: An answer could not be had.
+        ChangeError: It is laid out in a way that cannot be published to.
+    """
+    workflow = site.workflow(now, dangerous_skip_expiry=unattended(site))  # who is late has to sign, not wait
+    try:
+        drive(workflow.refresh(), site.repository, site.cache)
+        root = workflow.root
+    except ThresholdError as exc:
+        if not unattended(site) or exc.role not in {TARGETS, SNAPSHOT, TIMESTAMP}:
+            raise
+        root = workflow.root
+        workflow = _under_the_root_before(site, now, root, exc)
+    if unattended(site) and not root.signed.consistent_snapshot:
+        raise ChangeError(
+            ROOT, "", "its snapshots are not consistent: files are replaced, and readers would see halves"
+        )
+    return Reading(site=site, workflow=workflow, root=root)
+
+
+def _under_the_root_before(site: Site, now: datetime, root: Verified[Root], exc: ThresholdError) -> Workflow:
+    """Read the collection as those do who do not know *root* yet.
+
+    The root of before is believed because the keys of *root* signed it as well as its own; what is remembered of the
+    other roles still holds.
+    """
+    dialect, version = site.dialect, root.signed.version
+    raw = site.repository.fetch(Want(ROOT, dialect.locate(ROOT, version=version - 1), Limits().root))
+    if raw is None:
+        raise exc
+    before = cast("Envelope[Root]", dialect.decode(ROOT, raw))
+    try:
+        verify(before, root.signed.roles[ROOT], root.signed.keys)
+        anchor(before, site.gun)
+    except UntrustedError:
+        raise exc from None
+    workflow = site.workflow(now, pins=Pins(root=raw), dangerous_skip_expiry=True)
+    hidden = dialect.locate(ROOT, version=version)
+    drive(workflow.refresh(), _Without(site.repository, hidden), _Rootless(site.cache))
+    return workflow
+
+
+def begin(reading: Reading, now: datetime, lifetimes: Lifetimes | None, taken: Mapping[str, int]) -> Draft:
+    """Begin a draft on top of *reading*."""
+    alone = unattended(reading.site)
+    return Draft(
+        reading.site.dialect,
+        now,
+        reading.root.signed,
+        reading.targets(),
+        reading.workflow.snapshot.signed,
+        reading.workflow.timestamp.signed,
+        before=reading.root.signed,
+        unattended=alone,
+        lifetimes=lifetimes or (UNATTENDED if alone else Lifetimes()),
+        taken=taken,
+    )
+
+
+def apply(draft: Draft, reading: Reading, changes: Iterable[Change]) -> None:
+    """Apply *changes* to *draft*, and have it sign again what its own signatures do not vouch for any more.
+
+    Raises:
+        ChangeError: The collection as it stands has no place for one of them.
+    """
+    for change in changes:
+        asked: set[str] = set()
+        while missing := [role for role in draft.needs(change) if role not in asked]:
+            for role in missing:
+                asked.add(role)
+                for above in _lineage(reading.site, role):
+                    reading.load(above)
+            draft.know(reading.targets())
+        draft.apply(change)
+    _settle(draft, reading)
+
+
+def _settle(draft: Draft, reading: Reading) -> None:
+    """Have signed again what too few of the keys have signed that count from now on."""
+    changed = ROOT in draft.touched or reading.root is not reading.workflow.root
+    workflow, alone = reading.workflow, unattended(reading.site)
+    published: dict[str, Verified[Signed]] = {**workflow.roles}
+    if alone:
+        published |= {SNAPSHOT: workflow.snapshot, TIMESTAMP: workflow.timestamp}
+    for name, part in published.items():
+        if name in draft.touched or (name in TOP_LEVEL and not changed):
+            continue
+        claim = draft.dialect.decode(name, part.raw)
+        try:
+            for role, keys in draft.authorities(name):
+                verify(claim, role, keys)
+        except ChangeError:
+            continue  # nobody delegates to it any more
+        except ThresholdError:
+            draft.touched.add(name)
+
+
+def prove(draft: Draft, files: Iterable[File]) -> Proven:
+    """Put what is about to be published before the verifier that readers use.
+
+    Raises:
+        ThresholdError: Too few keys signed it.
+    """
+    proven = []
+    for file in files:
+        claim = draft.dialect.decode(file.page.role, file.raw)
+        for role, keys in file.page.authorities:
+            verified = verify(claim, role, keys)
+        proven.append(verified)
+    return tuple(proven)
+
+
+def rehearse(now: datetime, reading: Reading, proven: Proven, changes: Iterable[Change]) -> None:
+    """Read *proven* as if it had been published, and find what *changes* add, before anybody else does.
+
+    Raises:
+        UntrustedError: A reader would refuse it.
+        ChangeError: No reader would find a target where it is added.
+    """
+    site = reading.site
+    workflow = site.workflow(now, pins=Pins(root=reading.root.raw), dangerous_skip_expiry=True)
+    repository = _Over(site.repository, {write.path: write.data for write in writes(site, proven, None)})
+    cache = _Just(site.cache, proven)
+    drive(workflow.refresh(), repository, cache)
+    for mine in proven:
+        if mine.role not in TOP_LEVEL:
+            drive(workflow.load(mine.role), repository, cache)
+    last = {change.name: change for change in changes if isinstance(change, AddTarget | RemoveTarget)}
+    for name, change in last.items():
+        if not isinstance(change, AddTarget):
+            continue
+        found = drive(workflow.find(name), repository, cache)
+        if found is None or found.meta != change.meta:
+            speaker = f"{found.role} speaks for it first" if found else "their search does not get there"
+            raise ChangeError(change.role, name, f"readers would not find it: {speaker}")
+
+
+def hand_over(site: Site, proven: Proven, before: Workflow | None) -> None:
+    """Publish *proven* on top of *before*."""
+    if not unattended(site):
+        cast("TrustServer", site.repository).publish({mine.role: mine.raw for mine in proven})
+        return
+    was = before.timestamp.raw if before else None
+    cast("Store", site.repository).write(writes(site, proven, was))
+
+
+def writes(site: Site, proven: Proven, was: bytes | None) -> list[Write]:
+    """Return the steps that publish *proven*; *was* is the timestamp that there is."""
+    steps = []
+    for mine in proven:
+        moving = mine.role == TIMESTAMP  # everything else has its version in its name
+        path = site.dialect.locate(mine.role, version=None if moving else mine.signed.version)
+        steps.append(Write(path=path, data=mine.raw, was=was if moving else None))
+    return steps
+
+
+def confirm(now: datetime, site: Site, proven: Proven, before: Reading | None = None) -> None:
+    """Read the collection as a reader does, and find *proven* in it, or later files.
+
+    Raises:
+        UnprovenError: It is not there.
+        UnavailableError: An answer could not be had.
+    """
+    cache, last = _Just(site.cache, proven), {mine.role: mine for mine in proven}
+    pins = site.pins
+    if ROOT in last and before:
+        pins = Pins(root=before.root.raw)  # who pinned what it replaces has to hear of it, and not from here
+    elif ROOT in last and not site.cache.memory().floors:  # not to be taken on trust by the very one who signed it
+        first = last[ROOT].signed
+        pins = Pins(keys=first.roles[ROOT].keyids if isinstance(first, Root) else ())
+    workflow = site.workflow(now, pins=pins)
+    try:
+        drive(workflow.refresh(), site.repository, cache)
+        for role in last:
+            if role not in TOP_LEVEL:
+                drive(workflow.load(role), site.repository, cache)
+    except UntrustedError as exc:
+        raise UnprovenError(str(site.gun), str(exc)) from exc
+    current = {ROOT: workflow.root, SNAPSHOT: workflow.snapshot, TIMESTAMP: workflow.timestamp, **workflow.roles}
+    for role, mine in last.items():
+        served, version = current.get(role), mine.signed.version
+        if served is None or (served.raw != mine.raw and served.signed.version <= version):
+            raise UnprovenError(str(site.gun), f"the server does not have {role} v{version} as it was published")
+
+
+def taken(site: Site) -> dict[str, int]:
+    """Return the highest version of each file in the store, whether a snapshot lists it or not."""
+    found: dict[str, int] = {}
+    for path in cast("Store", site.repository).names():
+        version, _, name = path.partition(".")
+        if version.isdecimal() and name:
+            found[name] = max(found.get(name, 0), int(version))
+    return found
+
+
+def in_search_order(name: str, load: Callable[[str, str], Targets | None]) -> Iterator[tuple[str, ...]]:
+    """Yield the roles that may speak for *name*, each with those above it, in the order in which readers ask them.
+
+    Args:
+        name: The name of a target.
+        load: Returns what a role says, given who delegates to it; ``None`` where that is not to be followed.
+
+    Source: TUF 1.0.34 section 5.6.7.
+    """
+    ahead: list[tuple[str, ...]] = [(TARGETS,)]
+    seen: set[tuple[str, ...]] = set()
+    while ahead:
+        chain = ahead.pop()
+        if chain[-2:] in seen:
+            continue
+        seen.add(chain[-2:])
+        part = load(chain[-2] if len(chain) > 1 else "", chain[-1])
+        if part is None:
+            continue
+        yield chain
+        following: list[tuple[str, ...]] = []
+        for delegation in part.covering(name):
+            following.append((*chain, delegation.name))
+            if delegation.terminating:
+                ahead = []
+                break
+        ahead += following[::-1]
+
+
+def versions(proven: Sequence[Verified[Signed]]) -> dict[str, int]:
+    """Return the version of each role that is in *proven*."""
+    return {mine.role: mine.signed.version for mine in proven}
+
+
+def _lineage(site: Site, role: str) -> tuple[str, ...]:
+    """Return *role* and, where its name says so, every role above it, the highest first."""
+    if site.dialect.rules.tree:
+        return (role,)
+    parts = role.split("/")
+    return tuple("/".join(parts[: n + 1]) for n in range(len(parts)))
+
+
+class _Just:
+    """A cache that also has the files just published: what the server lists of them need not come back."""
+
+    def __init__(self, cache: Cache, proven: Proven) -> None:
+        self._cache, self._files = cache, {mine.role: mine.raw for mine in proven}
+
+    def memory(self) -> Memory:
+        return self._cache.memory()
+
+    def recall(self, role: str) -> bytes | None:
+        # The root is not recalled: a first root has to be met like anybody's.
+        return self._files.get(role) if role in self._files and role != ROOT else self._cache.recall(role)
+
+    def keep(self, keep: Keep) -> None:
+        self._cache.keep(keep)
+
+
+class _Rootless:
+    """A cache that knows nothing of roots, and keeps nothing."""
+
+    def __init__(self, cache: Cache) -> None:
+        self._cache = cache
+
+    def memory(self) -> Memory:
+        memory = self._cache.memory()
+        return replace(memory, floors={role: floor for role, floor in memory.floors.items() if role != ROOT})
+
+    def recall(self, role: str) -> bytes | None:
+        return None if role == ROOT else self._cache.recall(role)
+
+    def keep(self, keep: Keep) -> None:
+        pass
+
+
+class _Without:
+    """A repository that has no file at one path."""
+
+    def __init__(self, repository: Repository, path: str) -> None:
+        self._repository, self._path, self.where = repository, path, repository.where
+
+    def fetch(self, want: Want) -> bytes | None:
+        return None if want.path == self._path else self._repository.fetch(want)
+
+
+class _Over:
+    """A repository with files lying over its own."""
+
+    def __init__(self, repository: Repository, files: Mapping[str, bytes]) -> None:
+        self._repository, self._files, self.where = repository, files, repository.where
+
+    def fetch(self, want: Want) -> bytes | None:
+        return self._files[want.path] if want.path in self._files else self._repository.fetch(want)

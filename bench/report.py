@@ -34,7 +34,7 @@ def document(outcomes: Iterable[Outcome], rounds: int, tools: Tools) -> dict[str
     """Return everything that was found, and where and how."""
     return {
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
-        "machine": _machine(),
+        "machine": machine(),
         "versions": _versions(tools),
         "rounds": rounds,
         "outcomes": [_spell(outcome) for outcome in outcomes],
@@ -106,7 +106,7 @@ def _spell(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _machine() -> dict[str, Any]:
+def machine() -> dict[str, Any]:
     found = re.search(r"^model name\s*: (.+)$", _text("/proc/cpuinfo"), re.MULTILINE)
     memory = re.search(r"^MemTotal:\s*(\d+)", _text("/proc/meminfo"), re.MULTILINE)
     return {

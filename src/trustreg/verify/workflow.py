@@ -440,7 +440,8 @@ class Workflow:
                 if listed.hashes:
                     raise  # the repository has the same bytes
             else:
-                yield from self._note(verified)
+                if self._has_floor(name):
+                    yield from self._note(verified)
                 return verified
         if listed.length is not None and listed.length > cap:
             raise TooLargeError(f"{name} metadata", cap)

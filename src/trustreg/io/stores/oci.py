@@ -84,6 +84,7 @@ class OciStore:
         writer: 16 hex digits that are this publisher's, so that it uses its announcement again; made up if ``None``.
             No two may have the same at the same time.
         patience: Seconds to wait for other publishers.
+        clock: Reads the seconds, monotonic.
         sleep: Waits; tests need not.
     """
 
@@ -95,11 +96,12 @@ class OciStore:
         tag: str = "trustreg",
         writer: str | None = None,
         patience: float = 30.0,
+        clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._registry, self._reference, self._tag = registry, reference, tag
         self._announcement = f"{_WRITER}{writer or random.SystemRandom().randbytes(8).hex()}"
-        self._patience, self._sleep = patience, sleep
+        self._patience, self._clock, self._sleep = patience, clock, sleep
         self._seen: _Collection | None = None
 
     @property
@@ -257,7 +259,7 @@ class OciStore:
 
         def replace(raw: bytes) -> None:
             nonlocal over
-            if time.monotonic() - since > _LONGEST:
+            if self._clock() - since > _LONGEST:
                 raise ConflictError(self.where, f"this has taken longer than the {_LONGEST} s that it may take")
             try:
                 self._tag_as(self._tag, raw)
@@ -275,12 +277,12 @@ class OciStore:
 
     def _claim(self) -> float:
         """Announce ourselves until nobody else does; return since when, by our own clock."""
-        patience, pause = time.monotonic() + self._patience, _PAUSE
+        patience, pause = self._clock() + self._patience, _PAUSE
         while True:
-            since = time.monotonic()
+            since = self._clock()
             self._announce(self._moment())
             while others := self._others():
-                if time.monotonic() > patience:
+                if self._clock() > patience:
                     raise ConflictError(self.where, f"the tag {min(others)} says that somebody is publishing")
                 if self._announcement > min(others):
                     break

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from trustreg.errors import FileError, ServerError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
     from typing import BinaryIO
 
     from trustreg.io.http import Reply
@@ -24,12 +24,17 @@ def ranged(get: Callable[[Mapping[str, str]], Reply], start: int) -> tuple[Reply
     reply = get({"Range": f"bytes={start}-"} if start else {})
     if start and reply.status == 416:
         reply = get({})
+    return reply, beginning(reply, start)
+
+
+def beginning(reply: Reply, asked: int) -> int:
+    """Return where in the file the body of *reply* begins; :class:`ServerError` where that was not *asked*."""
     if reply.status != 206:
-        return reply, 0
+        return 0
     said = _RANGE.fullmatch(reply.headers.get("content-range", ""))
-    if not said or int(said[1]) != start:
+    if not said or int(said[1]) != asked:
         raise ServerError(str(reply.url), reply.status, "it sends another part of the file than it was asked for")
-    return reply, start
+    return asked
 
 
 class Pieces:
@@ -40,6 +45,16 @@ class Pieces:
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self._pieces)
+
+
+class AsyncPieces:
+    """The same, where they have to be awaited."""
+
+    def __init__(self, start: int, pieces: AsyncIterator[bytes]) -> None:
+        self.start, self._pieces = start, pieces
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._pieces
 
 
 def measured(source: BinaryIO, length: int, path: str) -> Iterator[bytes]:

@@ -220,7 +220,7 @@ class ObjectStore:
                     raise kind(where, status or 403, problem, "check the credentials in the environment") from exc
                 case FileNotFoundError():
                     raise ServerError(where, 404, f"there is no such bucket ({problem})") from exc
-                case _ if status:
+                case _ if status or "HTTP error" not in said:
                     raise ServerError(where, status, problem) from exc
             raise OfflineError(self._endpoint or where, _REASON.sub("", said.partition("\n")[0])) from exc
 

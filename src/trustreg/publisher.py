@@ -20,10 +20,12 @@ from trustreg.errors import (
     OfflineError,
     PublishRefusedError,
     TakenError,
+    TrustregError,
     UnauthorizedError,
     UnavailableError,
     UnprovenError,
     UnsignedError,
+    UntrustedError,
 )
 from trustreg.metadata import FileMeta, Key, Role, Targets
 from trustreg.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, Gun, Reference
@@ -227,25 +229,34 @@ class Publisher:
         done: dict[str, int] = {}
         for left in reversed(range(_TRIES if unattended(site) else 2)):
             reading = self._read(site.gun, now, site)
-            proven = self._draft(reading, now, changes, used)
+            proven: Proven = ()
             try:
+                proven = self._draft(reading, now, changes, used)
                 if proven:
                     self._deliver(now, site, proven, reading)
-            except ConflictError:
-                if not left:
-                    raise
-            except TakenError as exc:
-                if not left:
+            except (ConflictError, TakenError, UntrustedError, UnprovenError) as exc:
+                self._last = None
+                if not left and isinstance(exc, TakenError):
                     raise ConflictError(str(site.gun), str(exc)) from exc
-                used = taken(site)
-            except UnprovenError:
-                done |= versions(proven)
-                # With a new root, somebody who did not know it may have published between two of our files.
-                if not left or not unattended(site) or ROOT not in done:
+                if not left or not self._may_help(exc, reading, proven, now):
                     raise
+                if isinstance(exc, TakenError):
+                    used = taken(site)
+                if isinstance(exc, UnprovenError):
+                    done |= versions(proven)
             else:
                 return done | versions(proven)
-        return done
+        raise AssertionError("the last of the tries returns or raises")
+
+    def _may_help(self, exc: TrustregError, reading: Reading, proven: Proven, now: datetime) -> bool:
+        """Say whether to try again may help after *exc*."""
+        site = reading.site
+        if isinstance(exc, ConflictError | TakenError) or not unattended(site):
+            return isinstance(exc, ConflictError | TakenError)
+        if isinstance(exc, UnprovenError):
+            # With a new root, somebody who did not know it may have published between two of our files.
+            return ROOT in versions(proven)
+        return not self._read(site.gun, now, site).same(reading)  # it is for certain if nobody has published meanwhile
 
     def _draft(self, reading: Reading, now: datetime, changes: Iterable[Change], used: Mapping[str, int]) -> Proven:
         """Return the signed files that bring *changes* about; none where there is nothing to be done."""

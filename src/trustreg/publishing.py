@@ -1,17 +1,21 @@
 """What every publication goes through: read, draft, prove, hand over, read back."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
-from typing import TypeAlias, cast
+from typing import TypeAlias, TypeVar, cast
 
 from trustreg.client import Site, drive
 from trustreg.errors import (
+    AbsentError,
     ChangeError,
+    ContentError,
     ThresholdError,
     UnlistedError,
     UnprovenError,
     UntrustedError,
+    VersionError,
 )
 from trustreg.metadata import Envelope, Root, Signed, Targets
 from trustreg.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, TOP_LEVEL
@@ -25,6 +29,7 @@ from trustreg.verify.requests import Keep, Memory, Want
 from trustreg.verify.signatures import Verified, verify
 from trustreg.verify.workflow import Limits, Workflow
 
+T = TypeVar("T")
 Proven: TypeAlias = tuple[Verified[Signed], ...]
 """Files that the verifier of readers believes, in the order to publish them."""
 
@@ -50,6 +55,11 @@ class Reading:
                 raise
             return None
 
+    def same(self, other: "Reading") -> bool:
+        """Say whether nothing was published between this one and *other*."""
+        mine, theirs = self.workflow, other.workflow
+        return self.root.raw == other.root.raw and mine.timestamp.raw == theirs.timestamp.raw
+
     def targets(self) -> dict[str, Targets]:
         """Return what was loaded of targets roles."""
         return {name: part.signed for name, part in self.workflow.roles.items()}
@@ -68,20 +78,32 @@ def read(site: Site, now: datetime) -> Reading:
         UnavailableError: An answer could not be had.
         ChangeError: It is laid out in a way that cannot be published to.
     """
+    reading = _steadily(lambda: _read(site, now)) if unattended(site) else _read(site, now)
+    if unattended(site) and not reading.root.signed.consistent_snapshot:
+        raise ChangeError(
+            ROOT, "", "its snapshots are not consistent: files are replaced, and readers would see halves"
+        )
+    return reading
+
+
+def _read(site: Site, now: datetime) -> Reading:
     workflow = site.workflow(now, dangerous_skip_expiry=unattended(site))  # who is late has to sign, not wait
     try:
         drive(workflow.refresh(), site.repository, site.cache)
-        root = workflow.root
     except ThresholdError as exc:
         if not unattended(site) or exc.role not in {TARGETS, SNAPSHOT, TIMESTAMP}:
             raise
         root = workflow.root
-        workflow = _under_the_root_before(site, now, root, exc)
-    if unattended(site) and not root.signed.consistent_snapshot:
-        raise ChangeError(
-            ROOT, "", "its snapshots are not consistent: files are replaced, and readers would see halves"
-        )
-    return Reading(site=site, workflow=workflow, root=root)
+        return Reading(site=site, workflow=_under_the_root_before(site, now, root, exc), root=root)
+    return Reading(site=site, workflow=workflow, root=workflow.root)
+
+
+def _steadily(read: Callable[[], T]) -> T:
+    """Return what *read* returns: anew where it fails as it may while others publish between two of its requests."""
+    for _ in range(_READS - 1):
+        with suppress(AbsentError, ContentError, ThresholdError, UnlistedError, VersionError):
+            return read()
+    return read()
 
 
 def _under_the_root_before(site: Site, now: datetime, root: Verified[Root], exc: ThresholdError) -> Workflow:
@@ -234,12 +256,17 @@ def confirm(now: datetime, site: Site, proven: Proven, before: Reading | None = 
     elif ROOT in last and not site.cache.memory().floors:  # not to be taken on trust by the very one who signed it
         first = last[ROOT].signed
         pins = Pins(keys=first.roles[ROOT].keyids if isinstance(first, Root) else ())
-    workflow = site.workflow(now, pins=pins)
-    try:
+
+    def look() -> Workflow:
+        workflow = site.workflow(now, pins=pins)
         drive(workflow.refresh(), site.repository, cache)
         for role in last:
             if role not in TOP_LEVEL:
                 drive(workflow.load(role), site.repository, cache)
+        return workflow
+
+    try:
+        workflow = _steadily(look) if unattended(site) else look()
     except UntrustedError as exc:
         raise UnprovenError(str(site.gun), str(exc)) from exc
     current = {ROOT: workflow.root, SNAPSHOT: workflow.snapshot, TIMESTAMP: workflow.timestamp, **workflow.roles}
@@ -291,6 +318,9 @@ def in_search_order(name: str, load: Callable[[str, str], Targets | None]) -> It
 def versions(proven: Sequence[Verified[Signed]]) -> dict[str, int]:
     """Return the version of each role that is in *proven*."""
     return {mine.role: mine.signed.version for mine in proven}
+
+
+_READS = 4  # of a collection that others publish to at the same time
 
 
 def _lineage(site: Site, role: str) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 from threading import Lock
-from typing import Protocol, TypeAlias, TypeVar
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from trustreg.dialect import Dialect
 from trustreg.errors import (
@@ -400,16 +400,29 @@ class Opened:
 
 def drive(flow: Flow[T], repository: Repository, cache: Cache) -> T:
     """Run *flow*, answering its requests from *repository* and *cache*; return what it returns."""
-    answer: Answer = None
+    reached = advance(flow, None, cache)
+    while isinstance(reached, Want):
+        reached = advance(flow, repository.fetch(reached), cache)
+    return reached.result
+
+
+@dataclass(frozen=True)
+class Finished(Generic[T]):
+    """The end of a flow: what it returned."""
+
+    result: T
+
+
+def advance(flow: Flow[T], answer: Answer, cache: Cache) -> Want | Finished[T]:
+    """Send *answer* into *flow* and run it on from *cache*, as far as it gets without the repository."""
     while True:
         try:
             request = flow.send(answer)
         except StopIteration as stop:
-            result: T = stop.value
-            return result
+            return Finished(stop.value)
         if isinstance(request, Want):
-            answer = repository.fetch(request)
-        elif isinstance(request, Recall):
+            return request
+        if isinstance(request, Recall):
             answer = cache.recall(request.role)
         elif isinstance(request, Remember):
             answer = cache.memory()

@@ -8,16 +8,16 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from trustreg.client import Site, from_memory
+from trustreg.client import from_memory
 from trustreg.dialect import Dialect
 from trustreg.dialects.tuf1 import quote
 from trustreg.errors import ContentError, UntrustedError
 from trustreg.metadata import Envelope, FileMeta, Root
 from trustreg.names import ROOT, Gun
 from trustreg.values import dataclass, field
-from trustreg.verify.pinning import anchor
+from trustreg.verify.pinning import Pins, anchor
 from trustreg.verify.requests import Floor, Keep, Memory, Remember
-from trustreg.verify.workflow import Flow, Found, Workflow
+from trustreg.verify.workflow import Flow, Found, Limits, Workflow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,13 +56,29 @@ class Reader:
     """Reads one repository.
 
     Args:
-        site: Where it is.
+        gun: What messages call it.
+        dialect: How its metadata is written.
+        where: Its address, for messages.
+        pins: What the caller knows of its root.
+        limits: What its metadata may cost.
         max_age: For how long what was read may answer again without anybody being asked.
         root_age: For how long nobody is asked for a newer root, where something else has to be asked for.
     """
 
-    def __init__(self, site: Site, max_age: timedelta = timedelta(0), root_age: timedelta = timedelta(0)) -> None:
-        self._site, self._max_age, self._root_age = site, max_age, root_age
+    def __init__(
+        self,
+        gun: Gun,
+        dialect: Dialect,
+        *,
+        where: str,
+        pins: Pins,
+        limits: Limits | None = None,
+        max_age: timedelta = timedelta(0),
+        root_age: timedelta = timedelta(0),
+    ) -> None:
+        self._gun, self._dialect, self._where = gun, dialect, where
+        self._pins, self._limits = pins, limits
+        self._max_age, self._root_age = max_age, root_age
         self._workflow: Workflow | None = None
 
     def refresh(self, now: datetime) -> Flow[None]:
@@ -77,15 +93,16 @@ class Reader:
                     pass  # something has expired, or is missing: ask
                 else:
                     return
-        workflow = self._site.workflow(now, root_age=self._root_age)
+        workflow = self._begun(now, self._where, self._root_age)
         self._workflow = None
         yield from workflow.refresh()
         self._workflow = workflow
 
     def recall(self, now: datetime) -> Flow[None]:
         """Read the top-level roles as they are remembered: the same checks, as of *now*, and nobody is asked."""
-        workflow = self._site.workflow(now, where="the cache")
-        yield from from_memory(workflow.refresh(), self._site.dialect)
+        workflow = self._begun(now, "the cache")
+        self._workflow = None
+        yield from from_memory(workflow.refresh(), self._dialect)
         self._workflow = workflow
 
     def find(self, name: str) -> Flow[Target | None]:
@@ -96,10 +113,15 @@ class Reader:
 
     @property
     def workflow(self) -> Workflow:
-        """What was read last."""
+        """What was read last; :class:`RuntimeError` where that failed."""
         if self._workflow is None:
             raise RuntimeError("refresh() comes first")
         return self._workflow
+
+    def _begun(self, now: datetime, where: str, root_age: timedelta = timedelta(0)) -> Workflow:
+        return Workflow(
+            self._dialect, self._gun, now, pins=self._pins, limits=self._limits, where=where, root_age=root_age
+        )
 
     def _target(self, workflow: Workflow, found: Found) -> Target:
         meta = found.meta

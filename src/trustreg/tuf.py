@@ -7,9 +7,9 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Self, TypeAlias, TypeVar
 
-from trustreg.client import Site, drive
+from trustreg.client import drive
 from trustreg.dialects.tuf1 import Tuf1
 from trustreg.errors import FileError, FirstUseError, SettingError
 from trustreg.io.address import Url
@@ -29,12 +29,13 @@ if TYPE_CHECKING:
     from trustreg.reader import Target
     from trustreg.verify.workflow import Flow, Limits
 
+    Known: TypeAlias = Mapping[str, tuple[str, bytes]]
 
 T = TypeVar("T")
 
 
-class Client:
-    """Reads one TUF repository over HTTP. Keep one; it is for one thread, and caches may be shared.
+class Settings:
+    """What a client of one TUF repository is told, and what it does that needs no network.
 
     Args:
         metadata_url: Where metadata is, or several mirrors of it, the best first.
@@ -69,42 +70,69 @@ class Client:
         trace: Callable[[str], None] | None = None,
     ) -> None:
         env = os.environ if env is None else env
-        metadata, targets = _urls(metadata_url), _urls(targets_url)
-        if not metadata:
+        self._metadata, self._targets = _urls(metadata_url), _urls(targets_url)
+        if not self._metadata:
             raise SettingError("metadata_url", "it names no repository")
         files = TlsFiles(ca=os.fspath(ca)) if ca else None
-        shown = {Url.parse(url).authority: files for url in (*metadata, *targets)} if files else {}
-        tls = Tls(env, env.get("HOME") or str(Path("~").expanduser()), shown)
-        self._http = Http(env, tls, timeouts=timeouts, trace=trace)
-        self._metadata, self._targets = metadata, targets
-        self._cache = folder_cache(cache)
-        self._etag = Path(cache) / ".etag"
-        self._clock = clock or _utc_now
-        self._files = WebRepository(self._http, metadata, targets)
-        site = Site(
-            gun=_NAME,
-            dialect=Tuf1(),
-            repository=self._files,
-            cache=self._cache,
+        shown = {Url.parse(url).authority: files for url in (*self._metadata, *self._targets)} if files else {}
+        self._env, self._tls = env, Tls(env, env.get("HOME") or str(Path("~").expanduser()), shown)
+        self._timeouts, self._trace, self._clock = timeouts, trace, clock or _utc_now
+        self._cache, self._etag = folder_cache(cache), Path(cache) / ".etag"
+        self._begun = root is not None
+        self._reader = Reader(
+            _NAME,
+            Tuf1(),
+            where=self._metadata[0],
             pins=Pins(root=root, first_use=False),
             limits=limits,
+            max_age=max_age,
+            root_age=root_age,
         )
-        self._begun = root is not None
-        self._reader = Reader(site, max_age, root_age)
+        self._start()
+
+    def _start(self) -> None:
+        """Prepare for requests; none is made yet."""
+
+    def _known(self) -> Known:
+        """Return the ETag of the timestamp that is kept: one that has not changed need not come again.
+
+        Raises:
+            FirstUseError: Nothing is kept and no root was given: nothing that is served could be believed.
+        """
+        if not (self._begun or self._cache.memory().floors):
+            raise FirstUseError(self._metadata[0], ())
+        with suppress(FileError, ValueError):
+            url, etag, digest = (read_if_present(self._etag, 4096) or b"").decode("ascii").split("\n")
+            kept = self._cache.recall(TIMESTAMP)
+            if kept is not None and sha256(kept).hexdigest() == digest:
+                return {url: (etag, kept)}
+        return {}
+
+    def _note(self, known: Known, before: Known) -> None:
+        """Keep the ETag of the timestamp that is *known* now, unless it was so *before*."""
+        for url, (etag, raw) in known.items():
+            if before.get(url) != (etag, raw):
+                with suppress(FileError):  # it saves a transfer, no more
+                    write_atomically(self._etag, f"{url}\n{etag}\n{sha256(raw).hexdigest()}".encode())
+
+
+class Client(Settings):
+    """Reads one TUF repository over HTTP. Keep one; it is for one thread, and caches may be shared.
+
+    :class:`Settings` says what it may be told.
+    """
 
     def refresh(self) -> None:
         """Bring the top-level roles up to date as of now.
 
         Raises:
-            UntrustedError: A check failed: what was trusted before still is.
+            UntrustedError: A check failed: what was trusted before still is, and :meth:`recall` reads it.
             UnavailableError: An answer could not be had.
         """
-        if not (self._begun or self._cache.memory().floors):
-            raise FirstUseError(self._files.where, ())  # nothing that is served could be believed
         known = self._known()
         self._files = WebRepository(self._http, self._metadata, self._targets, known=known)
         self._drive(self._reader.refresh(self._clock()))
-        self._note(known)
+        self._note(self._files.known, known)
 
     def recall(self, now: datetime | None = None) -> None:
         """Read the top-level roles as they are kept, as of *now*, without asking anybody.
@@ -120,6 +148,7 @@ class Client:
         Raises:
             UntrustedError: A role on the way failed a check.
             UnavailableError: An answer could not be had.
+            RuntimeError: There was no refresh, or it failed.
         """
         return self._drive(self._reader.find(name))
 
@@ -148,23 +177,18 @@ class Client:
         """Close the connections that are kept."""
         self._http.close()
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _start(self) -> None:
+        self._http = Http(self._env, self._tls, timeouts=self._timeouts, trace=self._trace)
+        self._files = WebRepository(self._http, self._metadata, self._targets)
+
     def _drive(self, flow: Flow[T]) -> T:
         return drive(flow, self._files, self._cache)
-
-    def _known(self) -> dict[str, tuple[str, bytes]]:
-        """Return the ETag of the timestamp that is kept, so that one that has not changed need not come again."""
-        with suppress(FileError, ValueError):
-            url, etag, digest = (read_if_present(self._etag, 4096) or b"").decode("ascii").split("\n")
-            kept = self._cache.recall(TIMESTAMP)
-            if kept is not None and sha256(kept).hexdigest() == digest:
-                return {url: (etag, kept)}
-        return {}
-
-    def _note(self, before: Mapping[str, tuple[str, bytes]]) -> None:
-        for url, (etag, raw) in self._files.known.items():
-            if before.get(url) != (etag, raw):
-                with suppress(FileError):  # it saves a transfer, no more
-                    write_atomically(self._etag, f"{url}\n{etag}\n{sha256(raw).hexdigest()}".encode())
 
 
 def trust(cache: str | os.PathLike[str], root: bytes) -> None:

@@ -2,27 +2,38 @@
 
 What was received is kept when a transfer breaks off, and the next one goes on from there: whatever happened to it
 meanwhile shows in its digest. At no moment is there a file of the wanted name that is not the target.
+
+When to ask again, and when to give up, is said once, by :func:`downloading`; there are two that carry out what it
+yields, one that waits for the bytes and one that awaits them.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import stat
 from contextlib import suppress
-from typing import TYPE_CHECKING, Self
+from functools import partial
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from trustreg.errors import AbsentError, ContentError, FileError, UnavailableError
 from trustreg.io.files import file_error, sync_folder
+from trustreg.io.steps import in_thread, run, run_awaiting
 from trustreg.reader import Receipt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
-    from trustreg.ports import TargetFiles
+    from trustreg.io.stores.streams import AsyncPieces
+    from trustreg.io.stores.web import AsyncWebRepository
+    from trustreg.ports import Stream, TargetFiles
     from trustreg.reader import Target
 
     Progress = Callable[[int, int], None]
+
+S = TypeVar("S", bound="Stream | AsyncPieces")
 
 
 def download(files: TargetFiles, target: Target, path: Path, progress: Progress | None = None) -> bool:
@@ -40,13 +51,54 @@ def download(files: TargetFiles, target: Target, path: Path, progress: Progress 
         UnavailableError: It cannot be had, or not to the end; what came is kept for the next attempt.
         FileError: It cannot be written.
     """
+
+    def receive(landing: Landing) -> UnavailableError | None:
+        with files.open(target.path, landing.length) as stream:
+            pieces = landing.expecting(stream)
+            try:
+                for piece in pieces:
+                    landing.write(piece)
+                    if progress:
+                        progress(landing.length, target.length)
+            except UnavailableError as exc:
+                return _broken_off(exc)
+        return None
+
+    return run(downloading(target, path), receive)
+
+
+async def download_awaiting(
+    files: AsyncWebRepository, target: Target, path: Path, progress: Progress | None = None
+) -> bool:
+    """Do as :func:`download` where bytes have to be awaited; the disk is for other threads, *progress* for this one."""
+
+    async def receive(landing: Landing) -> UnavailableError | None:
+        async with files.open(target.path, landing.length) as stream:
+            pieces = landing.expecting(stream)
+            try:
+                async for piece in pieces:
+                    await in_thread(partial(landing.write, piece))
+                    if progress:
+                        progress(landing.length, target.length)
+            except UnavailableError as exc:
+                return _broken_off(exc)
+        return None
+
+    return await run_awaiting(downloading(target, path), receive, in_thread)
+
+
+def downloading(target: Target, path: Path) -> Generator[Landing, UnavailableError | None, bool]:
+    """Have *target* at *path*: yield a landing that waits for bytes, from its length on; return whether it was needed.
+
+    It is sent what broke the transfer off, or ``None`` at its end; what kept it from beginning is thrown.
+    """
     if is_there(target, path):
         return False
     for last in (False, True):
-        with Landing(target, path, progress) as landing:
+        with Landing(target, path) as landing:
             resumed = landing.begin()
             try:
-                _transfer(files, target, landing)
+                yield from _transfer(target, landing)
                 landing.finish()
             except ContentError:
                 landing.discard()
@@ -77,12 +129,16 @@ def is_there(target: Target, path: Path) -> bool:
 
 
 class Landing:
-    """A file that becomes *target* at *path*, beside which it is written."""
+    """A file that becomes *target* at *path*, beside which it is written, by one process at a time.
 
-    def __init__(self, target: Target, path: Path, progress: Progress | None = None) -> None:
-        self._target, self._path, self._progress = target, path, progress
+    What is there when it is left without :meth:`finish` stays for the next one, if there is anything, and if it has the
+    name by which that one would look for it.
+    """
+
+    def __init__(self, target: Target, path: Path) -> None:
+        self._target, self._path = target, path
         digest = next(iter(target.hashes.values())).hex()
-        self._aside = path.with_name(f".{digest[:32]}.part")
+        self._known_as = self._aside = path.with_name(f".{digest[:32]}.part")
         self._descriptor = -1
         self._receipt = Receipt(target)
 
@@ -95,6 +151,8 @@ class Landing:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._aside != self._known_as or not self._receipt.length:
+            self.discard()
         os.close(self._descriptor)
 
     def begin(self) -> int:
@@ -109,6 +167,14 @@ class Landing:
         except OSError as exc:
             raise file_error(self._aside, exc) from exc
         return self._receipt.length
+
+    def expecting(self, stream: S | None) -> S:
+        """Return *stream*, having begun anew if it does; raise :class:`AbsentError` where there is none."""
+        if stream is None:
+            raise AbsentError(f"target {self._target.name}", self._target.path)
+        if stream.start != self.length:
+            self.restart()
+        return stream
 
     def restart(self) -> None:
         """Begin with nothing."""
@@ -128,8 +194,6 @@ class Landing:
                 view = view[os.write(self._descriptor, view) :]
         except OSError as exc:
             raise file_error(self._path, exc) from exc
-        if self._progress:
-            self._progress(self._receipt.length, self._target.length)
 
     @property
     def length(self) -> int:
@@ -142,55 +206,66 @@ class Landing:
         try:
             os.fsync(self._descriptor)
             self._aside.replace(self._path)
+            self._aside = self._known_as = self._path
             sync_folder(self._path.parent)
         except OSError as exc:
             raise file_error(self._path, exc) from exc
 
     def discard(self) -> None:
         """Leave nothing behind."""
-        with suppress(OSError):
-            self._aside.unlink()
+        if self._aside != self._path:
+            with suppress(OSError):
+                self._aside.unlink()
 
     def _open(self) -> int:
-        """Open the file aside; another one where somebody is writing to it at this moment."""
-        for _ in range(2):
+        """Open the file aside; another one where somebody is writing to it at this moment, or it is not ours alone."""
+        for last in (False, True):
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
-            descriptor = os.open(self._aside, flags, 0o644)
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if os.path.samestat(os.fstat(descriptor), self._aside.stat()):
-                    return descriptor
-            except (BlockingIOError, FileNotFoundError):
-                pass
-            except BaseException:
+                descriptor = os.open(self._aside, flags, 0o644)
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    if _is_ours(os.fstat(descriptor), self._aside):
+                        return descriptor
+                except BaseException:
+                    os.close(descriptor)
+                    raise
                 os.close(descriptor)
-                raise
-            os.close(descriptor)
+            except OSError as exc:
+                if last or exc.errno not in _TAKEN:
+                    raise
             self._aside = self._aside.with_name(f".{os.urandom(16).hex()}.part")
         raise FileError(str(self._aside), "somebody else keeps replacing this file")
 
 
-def _transfer(files: TargetFiles, target: Target, landing: Landing) -> None:
-    """Fetch what is missing; where it breaks off after it went on, ask again for the rest."""
+def _transfer(target: Target, landing: Landing) -> Generator[Landing, UnavailableError | None, None]:
+    """Ask for what is missing, and where that breaks off for the rest."""
+    barren = 0
     for _ in range(_ATTEMPTS):
         before = landing.length
-        if before == target.length:
+        broke = (yield landing) if before < target.length else None
+        if broke is None:
             return
-        try:
-            with files.open(target.path, before) as stream:
-                if stream is None:
-                    raise AbsentError(f"target {target.name}", target.path)
-                if stream.start != landing.length:
-                    landing.restart()
-                for piece in stream:
-                    landing.write(piece)
-        except UnavailableError as exc:
-            if isinstance(exc, FileError) or landing.length <= before:
-                raise
-        else:
-            return
-    raise UnavailableError(target.path)
+        barren = 0 if landing.length > before else barren + 1
+        if barren == _BARREN:
+            break
+    raise broke or UnavailableError(target.path)
 
 
-_ATTEMPTS = 16  # each of which has to bring something
+def _broken_off(exc: UnavailableError) -> UnavailableError:
+    """Return *exc*, unless it is about the disk and not about the bytes."""
+    if isinstance(exc, FileError):
+        raise exc
+    return exc
+
+
+def _is_ours(found: os.stat_result, path: Path) -> bool:
+    """Say whether what was *found* is the file at *path* still, and nobody else has it under another name."""
+    alone = stat.S_ISREG(found.st_mode) and found.st_nlink == 1 and found.st_uid == os.geteuid()
+    return alone and os.path.samestat(found, path.stat())
+
+
+_ATTEMPTS = 32
+_BARREN = 3  # attempts in a row that bring nothing
 _PIECE = 1 << 20  # bytes read at once
+_TAKEN = {errno.EWOULDBLOCK, errno.ENOENT, errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.EACCES}

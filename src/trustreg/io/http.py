@@ -38,11 +38,12 @@ from trustreg.errors import (
     UnavailableError,
 )
 from trustreg.io.address import Proxy, Url, in_networks, proxy_for, without_secrets
+from trustreg.io.steps import run
 from trustreg.io.tls import bracketed
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Generator, Iterator, Mapping
     from types import UnionType
 
     from trustreg.io.session import Session
@@ -113,92 +114,27 @@ class PlainServerError(TlsError):
     """The port does not speak TLS at all."""
 
 
-class Http:
-    """An HTTP client that threads may share; connections are kept and used again.
+class Rules:
+    """Where an HTTP client may go, and what it means that it had no answer.
 
     Args:
         env: The environment; names the proxies.
         tls: Makes the TLS contexts.
         insecure: Hosts that may be reached by plain http: ``host``, ``host:port`` or a network, ``10.0.0.0/8``.
-        timeouts: How long things may take.
-        trace: Called with a line of text for each exchange; never with a secret.
-        sleep: Waits where a server asks to; tests need not.
     """
 
-    def __init__(
-        self,
-        env: Mapping[str, str],
-        tls: Tls,
-        *,
-        insecure: Collection[str] = (),
-        timeouts: Timeouts | None = None,
-        trace: Callable[[str], None] | None = None,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
+    def __init__(self, env: Mapping[str, str], tls: Tls, insecure: Collection[str] = ()) -> None:
         self._env, self._tls, self._insecure = env, tls, frozenset(insecure)
-        self._timeouts, self._sleep = timeouts or Timeouts(), sleep
-        self._idle: dict[str, list[Session]] = {}
-        self._lock = Lock()
-        self.trace = trace
 
-    def get(self, url: str | Url, *, limit: int, headers: Mapping[str, str] | None = None) -> Reply:
-        """Read *url*: at most *limit* bytes if the status is 2xx, else what explains it.
-
-        Raises:
-            SettingError: The URL is none, or plain http to a host that has to prove who it is.
-            TooLargeError: The answer is longer than *limit*.
-            UnavailableError: There is no answer: :class:`OfflineError`, :class:`TlsError` or :class:`ServerError`.
-        """
-        deadline = Deadline(self._timeouts)
-        return self._followed(url, headers or {}, lambda at, sent: self._get_patiently(at, sent, limit, deadline))
-
-    @contextmanager
-    def stream(self, url: str | Url, *, headers: Mapping[str, str] | None = None) -> Iterator[Reply]:
-        """Read *url* piece by piece: the body of a good answer is ``rest``, to be read while the context lasts.
-
-        It may have any length and take any time, as long as 64 KiB come within the time that a whole request has.
-        Nothing is tried twice, and an answer that is packed is refused. Raises what :meth:`get` raises.
-        """
-        deadline = Deadline(self._timeouts)
-        with ExitStack() as held:
-            yield self._followed(
-                url, headers or {}, lambda at, sent: held.enter_context(self._streamed(at, sent, deadline))
-            )
-
-    def head(self, url: str | Url, *, headers: Mapping[str, str] | None = None) -> Reply:
-        """Ask for what :meth:`get` would, without its body."""
-        deadline = Deadline(self._timeouts)
-        return self._followed(
-            url, headers or {}, lambda at, sent: self._exchange("HEAD", at, sent, None, _ERROR_LIMIT, deadline)
-        )
-
-    def post(
-        self, url: str | Url, body: bytes, media_type: str, *, limit: int, headers: Mapping[str, str] | None = None
-    ) -> Reply:
-        """Send *body* once; raises what :meth:`get` raises.
-
-        After :class:`OfflineError` it is not known whether the server has acted on it.
-        """
-        return self._once("POST", url, {**(headers or {}), "Content-Type": media_type}, body, limit)
-
-    def put(
-        self,
-        url: str | Url,
-        body: bytes | Body,
-        media_type: str,
-        *,
-        limit: int,
-        headers: Mapping[str, str] | None = None,
-    ) -> Reply:
-        """Send *body* once; raises what :meth:`get` raises, and what its pieces raise.
-
-        A :class:`Body` may take any time, as long as each of its pieces is sent within the time of a whole request.
-        """
-        return self._once("PUT", url, {**(headers or {}), "Content-Type": media_type}, body, limit)
-
-    def delete(self, url: str | Url, *, limit: int, headers: Mapping[str, str] | None = None) -> Reply:
-        """Ask once to delete what *url* names; raises what :meth:`get` raises."""
-        return self._once("DELETE", url, dict(headers or {}), None, limit)
+    def parsed(self, url: str | Url) -> Url:
+        """Return where *url* leads; raise :class:`SettingError` where nobody may go."""
+        try:
+            at = url if isinstance(url, Url) else Url.parse(url)
+        except ValueError as exc:
+            raise SettingError(without_secrets(str(url)), str(exc)) from exc
+        if at.scheme == "http" and not self.may_be_plain(at):
+            raise SettingError(str(at), "plain http is for this machine only: nothing proves who answers; use https")
+        return at
 
     def may_be_plain(self, url: Url) -> bool:
         """Say whether the host of *url* may be spoken to without TLS."""
@@ -215,38 +151,13 @@ class Http:
             raise ServerError(str(reply.url), reply.status, f"it redirects to plain http, {there.origin}")
         return there
 
-    def close(self) -> None:
-        """Close the connections that are kept; those in use close when they are done."""
-        with self._lock:
-            idle, self._idle = self._idle, {}
-        for sessions in idle.values():
-            for session in sessions:
-                session.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def __del__(self) -> None:
-        self.close()
-
-    def _parse(self, url: str | Url) -> Url:
-        try:
-            at = url if isinstance(url, Url) else Url.parse(url)
-        except ValueError as exc:
-            raise SettingError(without_secrets(str(url)), str(exc)) from exc
-        if at.scheme == "http" and not self.may_be_plain(at):
-            raise SettingError(str(at), "plain http is for this machine only: nothing proves who answers; use https")
-        return at
-
-    def _followed(
-        self, url: str | Url, headers: Mapping[str, str], get: Callable[[Url, Mapping[str, str]], Reply]
-    ) -> Reply:
-        at, sent = self._parse(url), headers
+    def following(
+        self, url: str | Url, headers: Mapping[str, str]
+    ) -> Generator[tuple[Url, Mapping[str, str]], Reply, Reply]:
+        """Yield what to ask, is sent the answer, and returns the one to which the redirects lead."""
+        at, sent = self.parsed(url), headers
         for _ in range(1 + _REDIRECTS):
-            reply = get(at, sent)
+            reply = yield at, sent
             location = reply.headers.get("location")
             if reply.status not in {301, 302, 303, 307, 308} or location is None:
                 return reply
@@ -256,111 +167,8 @@ class Http:
             at = there
         raise ServerError(str(at), reply.status, f"it has been redirected more than {_REDIRECTS} times")
 
-    def _once(
-        self, method: str, url: str | Url, headers: Mapping[str, str], body: bytes | Body | None, limit: int
-    ) -> Reply:
-        at = self._parse(url)
-        reply = self._exchange(method, at, headers, body, limit, Deadline(self._timeouts), fresh=True)
-        if 300 <= reply.status < 400:
-            problem = f"it redirects to {plain(reply.headers.get('location', 'nowhere'), 100)}"
-            raise ServerError(str(at), reply.status, problem, "set the address it redirects to, if that is right")
-        return reply
-
-    def _get_patiently(self, at: Url, headers: Mapping[str, str], limit: int, deadline: Deadline) -> Reply:
-        reply = self._exchange("GET", at, headers, None, limit, deadline)
-        wait = _retry_after(reply) if reply.status in {429, 503} else None
-        if wait is None or wait > _PATIENCE or time.monotonic() + wait > deadline.until:
-            return reply
-        self._sleep(wait)
-        return self._exchange("GET", at, headers, None, limit, deadline)
-
-    def _exchange(
-        self,
-        method: str,
-        at: Url,
-        headers: Mapping[str, str],
-        body: bytes | Body | None,
-        limit: int,
-        deadline: Deadline,
-        *,
-        fresh: bool = False,
-    ) -> Reply:
-        """Exchange one request for one answer; reading that meets a dead end has a second try."""
-        proxy = proxy_for(at, self._env)
-        for last in (method not in {"GET", "HEAD"}, True):
-            session = self._borrow(at, proxy, fresh=fresh)
-            started, said = time.monotonic(), "no answer"
-            try:
-                reply = session.exchange(
-                    method, at, headers, body, limit=limit, error_limit=_ERROR_LIMIT, deadline=deadline
-                )
-                said = f"{reply.status}, {len(reply.body)} bytes"
-                break
-            except _failures() as error:
-                session.close()
-                causes = list(_causes(error))
-                if last or time.monotonic() >= deadline.until or not _is_dead_end(causes):
-                    self._fail(causes, at, proxy, deadline)
-                fresh = True
-            except TooLargeError:
-                said = f"more than {limit} bytes"
-                raise
-            finally:
-                self._tell(method, at, said, started)
-        self._give_back(at, session)
-        return reply._replace(body=_unpacked(reply, limit))
-
-    @contextmanager
-    def _streamed(self, at: Url, headers: Mapping[str, str], deadline: Deadline) -> Iterator[Reply]:
-        proxy, failures = proxy_for(at, self._env), _failures()
-
-        def translated(rest: Iterator[bytes]) -> Iterator[bytes]:
-            try:
-                yield from rest
-            except failures as error:
-                self._fail(list(_causes(error)), at, proxy, deadline)
-
-        with ExitStack() as held:
-            session = held.enter_context(self._borrow(at, proxy, fresh=True))
-            started, said = time.monotonic(), "no answer"
-            try:
-                reply = held.enter_context(session.streamed(at, headers, error_limit=_ERROR_LIMIT, deadline=deadline))
-                said = f"{reply.status}, as it comes"
-            except failures as error:
-                self._fail(list(_causes(error)), at, proxy, deadline)
-            finally:
-                self._tell("GET", at, said, started)
-            if 200 <= reply.status < 300 and (packing := _packing(reply)):
-                raise _packed(reply, packing)
-            yield reply._replace(rest=translated(reply.rest))
-
-    def _tell(self, method: str, at: Url, said: str, started: float) -> None:
-        if self.trace:
-            self.trace(f"{method} {at}: {said}, {(time.monotonic() - started) * 1000:.0f} ms")
-
-    def _borrow(self, at: Url, proxy: Proxy | None, *, fresh: bool) -> Session:
-        from trustreg.io.session import Session
-
-        with self._lock:
-            if not fresh and (idle := self._idle.get(at.origin)):
-                return idle.pop()
-        context = self._tls.context(at.host, at.port) if at.scheme == "https" else None
-        if proxy is None:
-            return Session(context)
-        return Session(
-            context, proxy.url, self._tls.context(proxy.at.host, proxy.at.port) if proxy.at.scheme == "https" else None
-        )
-
-    def _give_back(self, at: Url, session: Session) -> None:
-        with self._lock:
-            kept = self._idle.setdefault(at.origin, [])
-            if len(kept) < _KEPT:
-                kept.append(session)
-                return
-        session.close()
-
-    def _fail(self, causes: list[BaseException], at: Url, proxy: Proxy | None, deadline: Deadline) -> NoReturn:
-        """Raise what *causes* mean."""
+    def fail(self, causes: list[BaseException], at: Url, proxy: Proxy | None, deadline: Deadline) -> NoReturn:
+        """Raise what *causes*, of which the first was raised, mean for who asked *at*."""
         import ssl
         from http.client import HTTPException
 
@@ -422,6 +230,220 @@ class Http:
         except (OSError, ValueError):
             return None
         return [plain(name, 80) for _, name in certificate.get("subjectAltName", ())][:8]
+
+
+class Http(Rules):
+    """An HTTP client that threads may share; connections are kept and used again.
+
+    Args:
+        env: The environment; names the proxies.
+        tls: Makes the TLS contexts.
+        insecure: Hosts that may be reached by plain http: ``host``, ``host:port`` or a network, ``10.0.0.0/8``.
+        timeouts: How long things may take.
+        trace: Called with a line of text for each exchange; never with a secret.
+        sleep: Waits where a server asks to; tests need not.
+    """
+
+    def __init__(
+        self,
+        env: Mapping[str, str],
+        tls: Tls,
+        *,
+        insecure: Collection[str] = (),
+        timeouts: Timeouts | None = None,
+        trace: Callable[[str], None] | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        super().__init__(env, tls, insecure)
+        self._timeouts, self._sleep = timeouts or Timeouts(), sleep
+        self._idle: dict[str, list[Session]] = {}
+        self._lock = Lock()
+        self.trace = trace
+
+    def get(self, url: str | Url, *, limit: int, headers: Mapping[str, str] | None = None) -> Reply:
+        """Read *url*: at most *limit* bytes if the status is 2xx, else what explains it.
+
+        Raises:
+            SettingError: The URL is none, or plain http to a host that has to prove who it is.
+            TooLargeError: The answer is longer than *limit*.
+            UnavailableError: There is no answer: :class:`OfflineError`, :class:`TlsError` or :class:`ServerError`.
+        """
+        deadline = Deadline(self._timeouts)
+        return run(self.following(url, headers or {}), lambda ask: self._get_patiently(*ask, limit, deadline))
+
+    @contextmanager
+    def stream(self, url: str | Url, *, headers: Mapping[str, str] | None = None) -> Iterator[Reply]:
+        """Read *url* piece by piece: the body of a good answer is ``rest``, to be read while the context lasts.
+
+        It may have any length and take any time, as long as 64 KiB come within the time that a whole request has.
+        Nothing is tried twice, and an answer that is packed is refused. Raises what :meth:`get` raises.
+        """
+        deadline = Deadline(self._timeouts)
+        with ExitStack() as held:
+            yield run(
+                self.following(url, headers or {}), lambda ask: held.enter_context(self._streamed(*ask, deadline))
+            )
+
+    def head(self, url: str | Url, *, headers: Mapping[str, str] | None = None) -> Reply:
+        """Ask for what :meth:`get` would, without its body."""
+        deadline = Deadline(self._timeouts)
+        return run(
+            self.following(url, headers or {}), lambda ask: self._exchange("HEAD", *ask, None, ERROR_LIMIT, deadline)
+        )
+
+    def post(
+        self, url: str | Url, body: bytes, media_type: str, *, limit: int, headers: Mapping[str, str] | None = None
+    ) -> Reply:
+        """Send *body* once; raises what :meth:`get` raises.
+
+        After :class:`OfflineError` it is not known whether the server has acted on it.
+        """
+        return self._once("POST", url, {**(headers or {}), "Content-Type": media_type}, body, limit)
+
+    def put(
+        self,
+        url: str | Url,
+        body: bytes | Body,
+        media_type: str,
+        *,
+        limit: int,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """Send *body* once; raises what :meth:`get` raises, and what its pieces raise.
+
+        A :class:`Body` may take any time, as long as each of its pieces is sent within the time of a whole request.
+        """
+        return self._once("PUT", url, {**(headers or {}), "Content-Type": media_type}, body, limit)
+
+    def delete(self, url: str | Url, *, limit: int, headers: Mapping[str, str] | None = None) -> Reply:
+        """Ask once to delete what *url* names; raises what :meth:`get` raises."""
+        return self._once("DELETE", url, dict(headers or {}), None, limit)
+
+    def close(self) -> None:
+        """Close the connections that are kept; those in use close when they are done."""
+        with self._lock:
+            idle, self._idle = self._idle, {}
+        for sessions in idle.values():
+            for session in sessions:
+                session.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+    def _once(
+        self, method: str, url: str | Url, headers: Mapping[str, str], body: bytes | Body | None, limit: int
+    ) -> Reply:
+        at = self.parsed(url)
+        reply = self._exchange(method, at, headers, body, limit, Deadline(self._timeouts), fresh=True)
+        if 300 <= reply.status < 400:
+            problem = f"it redirects to {plain(reply.headers.get('location', 'nowhere'), 100)}"
+            raise ServerError(str(at), reply.status, problem, "set the address it redirects to, if that is right")
+        return reply
+
+    def _get_patiently(self, at: Url, headers: Mapping[str, str], limit: int, deadline: Deadline) -> Reply:
+        reply = self._exchange("GET", at, headers, None, limit, deadline)
+        wait = patience(reply, deadline)
+        if wait is None:
+            return reply
+        self._sleep(wait)
+        return self._exchange("GET", at, headers, None, limit, deadline)
+
+    def _exchange(
+        self,
+        method: str,
+        at: Url,
+        headers: Mapping[str, str],
+        body: bytes | Body | None,
+        limit: int,
+        deadline: Deadline,
+        *,
+        fresh: bool = False,
+    ) -> Reply:
+        """Exchange one request for one answer; reading that meets a dead end has a second try."""
+        proxy = proxy_for(at, self._env)
+        for last in (method not in {"GET", "HEAD"}, True):
+            session = self._borrow(at, proxy, fresh=fresh)
+            started, said = time.monotonic(), "no answer"
+            try:
+                reply = session.exchange(
+                    method, at, headers, body, limit=limit, error_limit=ERROR_LIMIT, deadline=deadline
+                )
+                said = f"{reply.status}, {len(reply.body)} bytes"
+                break
+            except _failures() as error:
+                session.close()
+                causes = list(causes_of(error))
+                if last or time.monotonic() >= deadline.until or not is_dead_end(causes):
+                    self.fail(causes, at, proxy, deadline)
+                fresh = True
+            except TooLargeError:
+                said = f"more than {limit} bytes"
+                raise
+            finally:
+                self._tell(method, at, said, started)
+        self._give_back(at, session)
+        return reply._replace(body=unpacked(reply, limit))
+
+    @contextmanager
+    def _streamed(self, at: Url, headers: Mapping[str, str], deadline: Deadline) -> Iterator[Reply]:
+        proxy, failures = proxy_for(at, self._env), _failures()
+
+        def translated(rest: Iterator[bytes]) -> Iterator[bytes]:
+            try:
+                yield from rest
+            except failures as error:
+                self.fail(list(causes_of(error)), at, proxy, deadline)
+
+        with ExitStack() as held:
+            session = held.enter_context(self._borrow(at, proxy, fresh=True))
+            started, said = time.monotonic(), "no answer"
+            try:
+                reply = held.enter_context(session.streamed(at, headers, error_limit=ERROR_LIMIT, deadline=deadline))
+                said = f"{reply.status}, as it comes"
+            except failures as error:
+                self.fail(list(causes_of(error)), at, proxy, deadline)
+            finally:
+                self._tell("GET", at, said, started)
+            if 200 <= reply.status < 300 and (packing := packing_of(reply)):
+                raise packed(reply, packing)
+            yield reply._replace(rest=translated(reply.rest))
+
+    def _tell(self, method: str, at: Url, said: str, started: float) -> None:
+        if self.trace:
+            self.trace(f"{method} {at}: {said}, {(time.monotonic() - started) * 1000:.0f} ms")
+
+    def _borrow(self, at: Url, proxy: Proxy | None, *, fresh: bool) -> Session:
+        from trustreg.io.session import Session
+
+        with self._lock:
+            if not fresh and (idle := self._idle.get(at.origin)):
+                return idle.pop()
+        context = self._tls.context(at.host, at.port) if at.scheme == "https" else None
+        if proxy is None:
+            return Session(context)
+        return Session(
+            context, proxy.url, self._tls.context(proxy.at.host, proxy.at.port) if proxy.at.scheme == "https" else None
+        )
+
+    def _give_back(self, at: Url, session: Session) -> None:
+        with self._lock:
+            kept = self._idle.setdefault(at.origin, [])
+            if len(kept) < _KEPT:
+                kept.append(session)
+                return
+        session.close()
+
+
+def patience(reply: Reply, deadline: Deadline) -> float | None:
+    """Return the seconds after which the server asks to come back, if it does and that is not too long."""
+    wait = _retry_after(reply) if reply.status in {429, 503} else None
+    return None if wait is None or wait > _PATIENCE or time.monotonic() + wait > deadline.until else wait
 
 
 def refusal(reply: Reply, hint: str | None = None) -> UnavailableError:
@@ -488,16 +510,18 @@ def _failures() -> tuple[type[Exception], ...]:
     return RequestException, HTTPError, HTTPException, OSError
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield *error* and all that it was made of, the outermost first; ``urllib3`` wraps in several ways."""
+def causes_of(error: BaseException) -> Iterator[BaseException]:
+    """Yield *error* and all that it was made of, the outermost first; the libraries wrap in several ways."""
     found: list[BaseException] = [error]
     for cause in found:  # which grows
         yield cause
-        inner = (getattr(cause, "reason", None), *cause.args, cause.__cause__, cause.__context__)
+        several = getattr(cause, "exceptions", ())  # one for each address of a name
+        inner = (getattr(cause, "reason", None), *cause.args, *several, cause.__cause__, cause.__context__)
         found += [one for one in inner if isinstance(one, BaseException) and one not in found]
 
 
-def _is_dead_end(causes: list[BaseException]) -> bool:
+def is_dead_end(causes: list[BaseException]) -> bool:
+    """Say whether the connection was refused or closed, so that a new one is worth a try."""
     import ssl
 
     return any(isinstance(cause, ConnectionError | ssl.SSLEOFError) for cause in causes)
@@ -543,17 +567,20 @@ def _handshake_error(error: ssl.SSLError, at: Url) -> TlsError:
     return TlsError(at.origin, problem, hint)
 
 
-def _packing(reply: Reply) -> str:
+def packing_of(reply: Reply) -> str:
+    """Return how the body is packed; empty where it is not."""
     packing = reply.headers.get("content-encoding", "").strip().lower()
     return "" if packing == "identity" else packing
 
 
-def _packed(reply: Reply, packing: str) -> ServerError:
+def packed(reply: Reply, packing: str) -> ServerError:
+    """Return the error that an answer is which is packed."""
     return ServerError(str(reply.url), reply.status, f"it is packed as {plain(packing, 20)}, which was not asked for")
 
 
-def _unpacked(reply: Reply, limit: int) -> bytes:
-    packing = _packing(reply)
+def unpacked(reply: Reply, limit: int) -> bytes:
+    """Return the body of *reply*, unpacked: at most *limit* bytes if the status is 2xx."""
+    packing = packing_of(reply)
     if not packing:
         return reply.body
     import zlib
@@ -562,10 +589,10 @@ def _unpacked(reply: Reply, limit: int) -> bytes:
     if packing not in {"gzip", "x-gzip"}:
         if not good:
             return b""
-        raise _packed(reply, packing)
+        raise packed(reply, packing)
     unpacker = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
     try:
-        body = unpacker.decompress(reply.body, (limit if good else _ERROR_LIMIT) + 1)
+        body = unpacker.decompress(reply.body, (limit if good else ERROR_LIMIT) + 1)
     except zlib.error as exc:
         if not good:
             return b""
@@ -605,7 +632,7 @@ _REFUSED_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3}).*", re.DOTALL) 
 _REDIRECTS = 5
 _PATIENCE = 10.0  # seconds; a command has somebody waiting for it
 _KEPT = 8  # idle connections to one server; as many images are checked at once
-_ERROR_LIMIT = 65_536  # what explains an error is text for people
+ERROR_LIMIT = 65_536  # what explains an error is text for people
 _HINTS = {
     407: "check the proxy settings: http_proxy and no_proxy",
     413: "a proxy in front of the server limits the size of uploads; raise its limit (nginx: client_max_body_size)",

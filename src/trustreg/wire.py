@@ -224,7 +224,14 @@ class Wiring:
             if write:
                 raise SettingError(str(place), "a web server is for readers: name the place that it serves")
             return WebRepository(self._way(settings).http, [f"{place}/metadata"], [f"{place}/targets"])
-        raise SettingError(str(place), f"there is no way to {place.scheme}: yet")
+        if place.scheme == "oci":
+            from trustreg.io.stores.oci import OciStore
+
+            home = Reference.parse(place.rest)
+            return OciStore(self._registry(home.gun), home, writer=self._writer if write else None)
+        from trustreg.io.stores.objects import ObjectStore
+
+        return ObjectStore(str(place), self._env)
 
     def _registry(self, gun: Gun) -> HttpRegistry:
         from trustreg.io.registry import HttpRegistry
@@ -266,6 +273,15 @@ class Wiring:
         from trustreg.io.docker import DockerCredentials
 
         return DockerCredentials(self._env, self._home)
+
+    @cached_property
+    def _writer(self) -> str:
+        """What this process is called among those that publish to registries."""
+        from trustreg.io.stores.writers import claim_writer
+        from trustreg.io.trustdir import claim_store
+
+        claim_store(self._trust_dir)
+        return claim_writer(self._trust_dir / "writers")
 
     @cached_property
     def _home(self) -> str:

@@ -15,7 +15,11 @@ from trustreg.io.stores.writers import claim_writer
 if TYPE_CHECKING:
     from pathlib import Path
 
-ASK = "import sys, pathlib; from trustreg.io.stores.writers import claim_writer; print(claim_writer(pathlib.Path(sys.argv[1])))"
+ASK = """
+import pathlib, sys
+from trustreg.io.stores.writers import claim_writer
+print(claim_writer(pathlib.Path(sys.argv[1])))
+"""
 
 
 def other(folder: Path) -> str:
@@ -52,6 +56,6 @@ def test_a_copy_elsewhere_has_another_name(tmp_path: Path, monkeypatch: pytest.M
     Two machines that began with the same backup are two writers.
     """
     first = other(tmp_path)
-    monkeypatch.setattr(writers.socket, "gethostname", lambda: "another machine")
+    monkeypatch.setattr("socket.gethostname", lambda: "another machine")
 
     assert first != claim_writer(tmp_path)

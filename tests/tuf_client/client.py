@@ -201,8 +201,8 @@ class Client:
 
     @property
     def downloaded(self) -> dict[str, bytes]:
-        """What is in its target directory, by the path there."""
-        found = (file for file in self.target_dir.rglob("*") if file.is_file())
+        """What is in its target directory, by the path there; but not what a client put aside to go on from."""
+        found = (file for file in self.target_dir.rglob("*") if file.is_file() and file.suffix != ".part")
         return {file.relative_to(self.target_dir).as_posix(): file.read_bytes() for file in found}
 
     @property

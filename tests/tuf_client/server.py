@@ -7,6 +7,7 @@ A fault is a function of an ``Exchange``; ``server.faults[path]`` holds for that
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 import socket
 import struct
@@ -196,9 +197,7 @@ def endless_behind_the_file(exchange: Exchange) -> None:
 
 def bomb(exchange: Exchange) -> None:
     """Answer with a small packed body that unpacks to 256 MiB."""
-    packer = zlib.compressobj(wbits=31)
-    packed = b"".join(packer.compress(b" " * 2**20) for _ in range(256)) + packer.flush()
-    exchange.send(200, packed, {"Content-Encoding": "gzip"})
+    exchange.send(200, _packed(), {"Content-Encoding": "gzip"})
 
 
 def drip(pause: float, pieces: int) -> Fault:
@@ -278,6 +277,12 @@ def after(happening: Callable[[], object]) -> Fault:
             exchange.send(200, body)
 
     return answer
+
+
+@functools.cache
+def _packed() -> bytes:
+    packer = zlib.compressobj(wbits=31)
+    return b"".join(packer.compress(b" " * 2**20) for _ in range(256)) + packer.flush()
 
 
 class _Handler(BaseHTTPRequestHandler):

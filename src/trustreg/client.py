@@ -447,11 +447,12 @@ def _names_with(targets: Verified[Targets] | None, algorithm: str, digest: bytes
 
 def _entries(opened: Opened, gun: Gun, failed: Container[str]) -> Iterator[Entry]:
     """Yield what is said of *gun*: all of it, where that is the collection."""
-    workflow, prefix = opened.workflow, "" if gun == opened.site.gun else opened.site.prefix(gun)
-    counting = _counting(opened, prefix, failed)
+    workflow, prefix = opened.workflow, opened.site.prefix(gun)
+    asked = "" if gun == opened.site.gun else prefix
+    counting = _counting(opened, asked, failed)
     for role, part in workflow.roles.items():
         for name, meta in part.signed.targets.items():
-            if name.startswith(prefix):
+            if name.startswith(asked):
                 digest, length = _content(name, meta)
                 counts = counting.get(name) == role
                 tag = name.removeprefix(prefix)

@@ -38,32 +38,48 @@ ROLES = [
     "-rf",
     "a\nb",
     "*",
+    "?",
+    "..a",
+    "a/../b",
+    "http://example.com/a",
 ]
 
 
-def test_roles_have_any_names(repo: Repository, client: Client, server: Server) -> None:
-    """
-    A delegated role is asked for by its percent-encoded name, and its file stays in the metadata directory.
-
-    All names in one run.
-    """
-    for number, role in enumerate(ROLES):
-        repo.delegate("targets", role, paths=[f"file-{number}"])
-        repo.add(role, f"file-{number}", f"content {number}".encode())
+@pytest.mark.parametrize("role", ROLES, ids=repr)
+def test_a_role_has_any_name(repo: Repository, client: Client, server: Server, role: str) -> None:
+    """A delegated role is asked for by its percent-encoded name, and its file stays in the metadata directory."""
+    repo.delegate("targets", role)
+    repo.add(role, "x", b"x")
     repo.publish()
     client.start()
     surroundings = client.surroundings
 
-    assert 0 == client.download(*(f"file-{number}" for number in range(len(ROLES))))
-    asked = [request.raw for request in server.requests if (request.metadata or [""])[0] in ROLES]
-    assert [f"/metadata/1.{quote(role, safe='')}.json" for role in ROLES] == asked
-    assert sorted(repo.newest(*ROLES).values()) == client.json_files
+    assert 0 == client.download("x")
+    (asked,) = [request.raw for request in server.requests if (request.metadata or [""])[0] == role]
+    assert f"/metadata/1.{quote(role, safe='')}.json" == asked
+    assert sorted(repo.newest(role).values()) == client.json_files
     assert repo.newest() == client.trusted
     assert surroundings == client.surroundings
 
     server.forget()
-    assert 0 == client.download(*(f"file-{number}" for number in range(len(ROLES))))
+    assert 0 == client.download("x")
     assert [] == server.visited
+
+
+def test_roles_with_names_alike_are_apart(repo: Repository, client: Client, server: Server) -> None:
+    """Names that are the same after one encoding or another, or on some disk, are files of their own."""
+    roles = ["a/b", "a%2Fb", "a%2fb", "a%252Fb", "a_b", "a.b", "A.B", "a.b.json", "1.a.b", "é", "e\u0301"]
+    for number, role in enumerate(roles):
+        repo.delegate("targets", role, paths=[f"file-{number}"])
+        repo.add(role, f"file-{number}", f"content {number}".encode())
+    repo.publish()
+    client.start()
+    names = [f"file-{number}" for number in range(len(roles))]
+
+    assert 0 == client.download(*names)
+    assert roles == server.visited
+    assert sorted(repo.newest(*roles).values()) == client.json_files
+    assert sorted(repo.contents.values()) == sorted(client.downloaded.values())
 
 
 @pytest.mark.parametrize(

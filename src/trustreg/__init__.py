@@ -18,8 +18,11 @@ TYPE_CHECKING = False  # importing it from typing takes as long as starting Pyth
 if TYPE_CHECKING:
     from typing import Any
 
+    from trustreg.agreement import Agreed
+    from trustreg.aio import AsyncClient
     from trustreg.client import Contents, Entry, RoleState, Trusted, Unknown, Untrusted, Verdict
     from trustreg.errors import InputError, TrustregError, UnavailableError, UntrustedError
+    from trustreg.maps import AsyncMap, Map
     from trustreg.names import Digest, Gun, Reference
     from trustreg.publisher import Published
     from trustreg.reader import Target
@@ -29,12 +32,16 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AddTarget",
+    "Agreed",
+    "AsyncClient",
+    "AsyncMap",
     "Client",
     "Contents",
     "Digest",
     "Entry",
     "Gun",
     "InputError",
+    "Map",
     "Published",
     "Publisher",
     "Reference",
@@ -55,8 +62,11 @@ __all__ = [
 ]
 
 _HOMES = {
+    "agreement": ("Agreed",),
+    "aio": ("AsyncClient",),
     "client": ("Contents", "Entry", "RoleState", "Trusted", "Unknown", "Untrusted", "Verdict"),
     "errors": ("InputError", "TrustregError", "UnavailableError", "UntrustedError"),
+    "maps": ("AsyncMap", "Map"),
     "names": ("Digest", "Gun", "Reference"),
     "publisher": ("Published",),
     "sign.changes": ("AddTarget", "RemoveTarget", "Witness"),

@@ -63,7 +63,7 @@ class Delegation(Role):
         """Say whether *name* is among those this role may speak for."""
         if self.hash_prefixes and path_digest(name).startswith(self.hash_prefixes):
             return True
-        return name.startswith(self.prefixes) or any(_matches(name, pattern) for pattern in self.patterns)
+        return name.startswith(self.prefixes) or any(matches(name, pattern) for pattern in self.patterns)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,7 +226,10 @@ def path_digest(name: str) -> str:
     return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _matches(name: str, pattern: str) -> bool:
-    """Match segment by segment: no wildcard reaches across a slash, and case counts everywhere."""
+def matches(name: str, pattern: str) -> bool:
+    """Say whether *pattern* matches *name* segment by segment: no wildcard crosses a slash, and case counts everywhere.
+
+    Source: TUF 1.0.34 section 4.5.
+    """
     segments, globs = name.split("/"), pattern.split("/")
     return len(segments) == len(globs) and all(map(fnmatchcase, segments, globs))

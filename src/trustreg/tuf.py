@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self, TypeAlias, TypeVar
 from trustreg.client import drive
 from trustreg.dialects.tuf1 import Tuf1
 from trustreg.errors import FileError, FirstUseError, SettingError
-from trustreg.io.address import Url
+from trustreg.io.address import Url, without_secrets
 from trustreg.io.cache import FolderCache
 from trustreg.io.files import read_if_present, write_atomically
 from trustreg.io.http import Http, Timeouts
@@ -73,8 +73,8 @@ class Settings:
         self._metadata, self._targets = _urls(metadata_url), _urls(targets_url)
         if not self._metadata:
             raise SettingError("metadata_url", "it names no repository")
-        files = TlsFiles(ca=os.fspath(ca)) if ca else None
-        shown = {Url.parse(url).authority: files for url in (*self._metadata, *self._targets)} if files else {}
+        servers = {_authority(url) for url in (*self._metadata, *self._targets)}
+        shown = dict.fromkeys(servers, TlsFiles(ca=os.fspath(ca))) if ca else {}
         self._env, self._tls = env, Tls(env, env.get("HOME") or str(Path("~").expanduser()), shown)
         self._timeouts, self._trace, self._clock = timeouts, trace, clock or _utc_now
         self._cache, self._etag = folder_cache(cache), Path(cache) / ".etag"
@@ -211,6 +211,13 @@ def folder_cache(cache: str | os.PathLike[str]) -> FolderCache:
 
 def _urls(given: str | Sequence[str]) -> tuple[str, ...]:
     return (given,) if isinstance(given, str) else tuple(given)
+
+
+def _authority(url: str) -> str:
+    try:
+        return Url.parse(url).authority
+    except ValueError as exc:
+        raise SettingError(without_secrets(url), str(exc)) from exc
 
 
 def _utc_now() -> datetime:

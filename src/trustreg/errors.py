@@ -654,6 +654,63 @@ class ChangeError(InputError):
         return f"the change of {self.path or 'the role'} in {self.role} cannot be applied: {self.problem}"
 
 
+@dataclass(eq=False)
+class IncompleteError(InputError):
+    """Signatures of others are missing; ``by`` says who demands them, ``waiting`` which keys could give them."""
+
+    code = "incomplete"
+    role: str
+    by: str
+    needed: int
+    valid: int
+    waiting: tuple[str, ...]
+
+    def __str__(self) -> str:
+        ids = ", ".join(keyid[:12] for keyid in self.waiting)
+        return (
+            f"{self.role} needs {self.needed} signatures for {self.by} and has {self.valid} (waiting for any of: {ids})"
+        )
+
+    @property
+    def remedy(self) -> str:
+        """What a person can do about it."""
+        return "hand the file of the ceremony to those who have one of these keys"
+
+
+@dataclass(eq=False)
+class MismatchError(InputError):
+    """Two files of a ceremony, or such a file and a collection, do not belong together."""
+
+    code = "mismatch"
+    gun: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"these files of a ceremony for {self.gun} do not belong together: {self.problem}"
+
+
+@dataclass(eq=False)
+class OutdatedError(InputError):
+    """What a ceremony builds on is not what is published any more; versions are 0 where there is none."""
+
+    code = "outdated"
+    gun: str
+    role: str
+    built_on: int
+    published: int
+
+    def __str__(self) -> str:
+        return (
+            f"the ceremony for {self.gun} builds on {self.role} v{self.built_on}, and v{self.published} was published "
+            "meanwhile, or is about to be"
+        )
+
+    @property
+    def remedy(self) -> str:
+        """What a person can do about it."""
+        return "prepare it anew"
+
+
 def _time(moment: datetime) -> str:
     return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
 

@@ -5,18 +5,23 @@ a store in an order that leaves readers something whole at every moment, and bel
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
-from typing import cast
+from datetime import datetime, timedelta
+from typing import Any, BinaryIO, cast
 
+from trustreg.ceremony import Ceremony
 from trustreg.client import Site, Sites, drive
 from trustreg.errors import (
     AmbiguousKeyError,
+    ChangeError,
     ConflictError,
     ExistsError,
+    ExpiredError,
     FormatError,
     KnownError,
+    MismatchError,
     MovedError,
     NameFormError,
+    NoKeyError,
     OfflineError,
     PublishRefusedError,
     TakenError,
@@ -27,9 +32,10 @@ from trustreg.errors import (
     UnsignedError,
     UntrustedError,
 )
+from trustreg.lint import Finding, Inspected, lint
 from trustreg.metadata import FileMeta, Key, Role, Targets
 from trustreg.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, Gun, Reference
-from trustreg.ports import HeldKey, KeyStore, Registry, Stage, TrustServer
+from trustreg.ports import HeldKey, KeyStore, Registry, Stage, Store, TrustServer
 from trustreg.publishing import (
     Proven,
     Reading,
@@ -38,19 +44,21 @@ from trustreg.publishing import (
     confirm,
     hand_over,
     in_search_order,
+    old_files,
     prove,
     read,
     rehearse,
+    require_base,
     taken,
     unattended,
     versions,
 )
-from trustreg.sign.changes import AddTarget, Change, RemoveTarget
+from trustreg.sign.changes import AddTarget, Change, RemoveTarget, Witness
 from trustreg.sign.draft import UNATTENDED, Lifetimes, create
 from trustreg.sign.keyfile import key_id
-from trustreg.sign.pages import Find
+from trustreg.sign.pages import File, Find, Page, stamp
 from trustreg.sign.signer import Signer, describe
-from trustreg.values import dataclass
+from trustreg.values import dataclass, field
 from trustreg.verify.requests import Want
 from trustreg.verify.signatures import Verified, load
 from trustreg.verify.workflow import Limits
@@ -63,6 +71,42 @@ class Published:
     gun: Gun
     versions: Mapping[str, int]
     changes: tuple[Change, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Content:
+    """A file that is to become a target.
+
+    Attributes:
+        name: The name of the target; slashes part it.
+        length: Its length in bytes.
+        sha256: Its digest.
+        open: Opens it, to be read once; what was uploaded has to have that length and digest.
+        custom: What is to be said of it besides, as JSON.
+    """
+
+    name: str
+    length: int
+    sha256: bytes
+    open: Callable[[], BinaryIO] = field(repr=False, compare=False)
+    custom: Any = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Left:
+    """A role that expires and was not signed again, and why; ``expires`` is ``None`` where it could not be read."""
+
+    role: str
+    expires: datetime | None
+    problem: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Renewed:
+    """What was signed again, and what was not."""
+
+    published: Published
+    left: tuple[Left, ...]
 
 
 class Publisher:
@@ -219,21 +263,239 @@ class Publisher:
         stage = self._stage(site.gun)
         staged = stage.changes()
         wanted = (*(change for _, change in staged), *changes)
-        done = self._commit(site, now, wanted)
+        done = self._publish(site, now, wanted)
         stage.clear(name for name, _ in staged)
-        return Published(gun=site.gun, versions=done, changes=wanted)
+        return done
 
-    def _commit(self, site: Site, now: datetime, changes: tuple[Change, ...]) -> dict[str, int]:
-        """Publish *changes*, on a fresh reading each time that somebody else was faster; return the versions."""
+    def staged(self, gun: Gun) -> tuple[tuple[str, Change], ...]:
+        """Return what waits for the next :meth:`publish`, each with the name to clear it by."""
+        return self._stage(self.home(gun)).changes()
+
+    def unstage(self, gun: Gun, names: Iterable[str]) -> None:
+        """Forget staged changes."""
+        self._stage(self.home(gun)).clear(names)
+
+    # --- files ---
+
+    def add_files(self, gun: Gun, files: Iterable[Content], now: datetime) -> tuple[AddTarget, ...]:
+        """Upload *files* as targets, and return what says so of them, each in the role where readers find it.
+
+        Nobody refers to them before that is published. It may be staged too.
+
+        Raises:
+            NameFormError: A name is none that a target can have.
+            InputError: The collection lives on a trust server, which takes no files.
+            UnavailableError: A file could not be uploaded.
+        """
+        site = self._store_of(gun)
+        changes = []
+        for file in files:
+            if problem := _target_name_problem(file.name):
+                raise NameFormError(file.name, "target name", problem)
+            role = self.role_for(gun, file.name, now)
+            meta = FileMeta(length=file.length, hashes={"sha256": file.sha256}, custom=file.custom)
+            with file.open() as source:
+                cast("Store", site.repository).upload(content_path(file.name, meta), source, file.length)
+            changes.append(AddTarget(role=role, name=file.name, meta=meta))
+        return tuple(changes)
+
+    # --- several signers ---
+
+    def prepare(self, gun: Gun, now: datetime, changes: Iterable[Change], *, whole: bool = False) -> Ceremony:
+        """Return a ceremony that brings *changes* about, signed with the keys that are here, however few.
+
+        What is staged is left alone. Snapshot and timestamp, which list the others, are made by :meth:`finish` with the
+        keys that are there; with *whole* they are part of the ceremony, and it takes no key to finish it.
+
+        Raises:
+            ChangeError: The collection has no place for a change, or is like that already.
+        """
+        site = self._store_of(gun)
+        reading = self._read(site.gun, now, site)
+        if reading.root is not reading.workflow.root:
+            raise ChangeError(ROOT, "", "the other files are not signed for it yet: publish first")
+        draft = begin(reading, now, self._lifetimes, taken(site))
+        apply(draft, reading, changes)
+        find = self._find()
+        pages = (() if whole else draft.pages(find)) or draft.whole(find)
+        if not pages:
+            raise ChangeError(TARGETS, "", "the collection is like that already")
+        current = reading.files()
+        signed = {page.role for page in pages}
+        base = {
+            role: mine.raw
+            for role, mine in current.items()
+            if role in {ROOT, *signed} or (isinstance(mine.signed, Targets) and tuple(mine.signed.delegates()))
+        }
+        payloads = [(page.role, page.payload) for page in pages]
+        return Ceremony.prepare(site.gun, site.dialect, now, base, payloads).sign(find)
+
+    def co_sign(self, ceremony: Ceremony) -> Ceremony:
+        """Return *ceremony* with the signatures of all keys that are here. Nothing is asked of anybody.
+
+        Look at :meth:`Ceremony.accounts` first.
+        """
+        return ceremony.sign(self._find())
+
+    def finish(self, gun: Gun, ceremony: Ceremony, now: datetime) -> Published:
+        """Publish *ceremony*.
+
+        Raises:
+            IncompleteError: Signatures are missing.
+            MismatchError: It is for another collection.
+            OutdatedError: What it builds on is not what is published any more.
+            ExpiredError: It took so long that a file has expired.
+            NoKeyError: Snapshot or timestamp is not part of it, and cannot be signed here.
+        """
+        site = self._store_of(gun)
+        if ceremony.gun != site.gun:
+            raise MismatchError(str(ceremony.gun), f"this is {site.gun}")
+        files = ceremony.files()
+        for file in files:
+            if file.page.signed.expires <= now:
+                raise ExpiredError(file.page.role, file.page.signed.version, file.page.signed.expires, now)
+
+        def draft(reading: Reading, used: Mapping[str, int]) -> Proven:
+            require_base(reading, ceremony, files)
+            made = begin(reading, now, self._lifetimes, used)
+            made.adopt(files)
+            apply(made, reading, ())
+            proven = prove(made, made.complete(files, self._find()))
+            rehearse(now, reading, proven, ())
+            return proven
+
+        return Published(gun=site.gun, versions=self._commit(site, now, draft))
+
+    def add_signature(self, gun: Gun, role: str, now: datetime) -> Published:
+        """Add the signatures of all keys that are here to the published version of *role*: a root or targets role.
+
+        The version stays, and so does what is signed; its file is replaced. Where the snapshot lists the digest of the
+        file, a new snapshot that lists the version alone comes first: readers believe the file before and after.
+
+        Raises:
+            NoKeyError: No key that has a say and has not signed yet is here.
+            ChangeError: There is no such role, or it is one that is signed anew with every publication.
+        """
+        site = self._store_of(gun)
+        if role in {SNAPSHOT, TIMESTAMP}:
+            raise ChangeError(role, "", "it is signed anew with every publication")
+        replaced: dict[str, bytes] = {}
+
+        def draft(reading: Reading, used: Mapping[str, int]) -> Proven:
+            made = begin(reading, now, self._lifetimes, used)
+            apply(made, reading, ())
+            part = reading.root if role == ROOT else reading.load(role)
+            if part is None:
+                raise ChangeError(role, "", "nobody delegates to this role")
+            made.know(reading.targets())
+            claim = site.dialect.decode(role, part.raw)
+            page = Page(role=role, signed=claim.signed, payload=claim.payload, authorities=made.authorities(role))
+            known = {signature.keyid: signature for signature in claim.signatures}
+            more = {one.keyid: one for one in stamp(page, self._find()) if one.keyid not in known}
+            if not more:
+                ids = (keyid for authority, _ in page.authorities for keyid in authority.keyids)
+                raise NoKeyError(role, tuple(keyid for keyid in dict.fromkeys(ids) if keyid not in known))
+            file = File(page=page, raw=site.dialect.encode(page.payload, (known | more).values()))
+            replaced[site.dialect.locate(role, version=claim.signed.version)] = part.raw
+            made.list_by_version(role)
+            return (*prove(made, made.complete((), self._find())), *prove(made, (file,)))
+
+        return Published(gun=site.gun, versions=self._commit(site, now, draft, replaced))
+
+    # --- upkeep ---
+
+    def renew(self, gun: Gun, now: datetime, within: timedelta) -> Renewed:
+        """Sign again what has expired or will *within* that time, as far as its keys are here; say what could not be.
+
+        What is staged is left alone. Where there is a trust server, what that signs is its own business, and a root is
+        left alone.
+        """
+        site = self._at(gun)
+        reading = self._read(site.gun, now, site)
+        failed = drive(reading.workflow.delegated(), site.repository, site.cache)
+        draft = begin(reading, now, self._lifetimes, {})
+        held, alone = self._held(), unattended(site)
+        due: list[str] = []
+        left = [Left(role=role, expires=None, problem=str(exc)) for role, exc in failed.items()]
+        for role, part in reading.files().items():
+            if part.signed.expires > now + within or (not alone and role in {ROOT, SNAPSHOT, TIMESTAMP}):
+                continue
+            signed_too = (SNAPSHOT, TIMESTAMP) if alone and role != ROOT else ()
+            needed = dict.fromkeys((role, *(signed_too if role != TIMESTAMP else ())))
+            lacking = [one for one in needed if not all(self._may(*who, held) for who in draft.authorities(one))]
+            if lacking:
+                problem = f"too few keys that may sign {' and '.join(lacking)} are here"
+                left.append(Left(role=role, expires=part.signed.expires, problem=problem))
+            else:
+                due.append(role)
+        done = self._publish(site, now, tuple(Witness(role=role) for role in due))
+        return Renewed(published=done, left=tuple(left))
+
+    def prune(self, gun: Gun, now: datetime, keep: int = 2) -> tuple[str, ...]:
+        """Remove old metadata files that neither the snapshot nor the last *keep* ones before it list; return which.
+
+        Whoever is reading finds what he has begun with, if that was published no longer ago. Roots stay, as readers
+        need them all, and so does what is newer than the snapshot: somebody may be publishing it.
+        """
+        site = self._store_of(gun)
+        reading = self._read(site.gun, now, site)
+        old = tuple(old_files(reading, keep))
+        cast("Store", site.repository).remove(old)
+        return old
+
+    def lint(self, gun: Gun, now: datetime, within: timedelta = timedelta(days=14)) -> tuple[Finding, ...]:
+        """Return what is odd about a TUF collection, errors first; see :mod:`trustreg.lint`."""
+        site = self._store_of(gun)
+        workflow = site.workflow(
+            now, dangerous_skip_expiry=True
+        )  # it may be odd in ways in which none can be published
+        drive(workflow.refresh(), site.repository, site.cache)
+        failed = drive(workflow.delegated(), site.repository, site.cache)
+        parts = {(above, part.role): part.signed for above, part in workflow.delegators}
+        parts["", TARGETS] = workflow.roles[TARGETS].signed
+        seen = Inspected(
+            root=workflow.root.signed,
+            timestamp=workflow.timestamp.signed,
+            snapshot=workflow.snapshot.signed,
+            parts=parts,
+            failed=failed,
+        )
+        return lint(seen, now, within)
+
+    # --- publishing ---
+
+    def _store_of(self, gun: Gun) -> Site:
+        site = self._at(gun)
+        if not unattended(site):
+            raise ChangeError(TARGETS, "", "a trust server has its own ways: this is for collections in a store")
+        return site
+
+    def _publish(self, site: Site, now: datetime, changes: tuple[Change, ...]) -> Published:
+        def draft(reading: Reading, used: Mapping[str, int]) -> Proven:
+            return self._draft(reading, now, changes, used)
+
+        return Published(gun=site.gun, versions=self._commit(site, now, draft), changes=changes)
+
+    def _commit(
+        self,
+        site: Site,
+        now: datetime,
+        draft: Callable[[Reading, Mapping[str, int]], Proven],
+        replaced: Mapping[str, bytes] | None = None,
+    ) -> dict[str, int]:
+        """Publish what *draft* makes, of a fresh reading each time that somebody else was faster; return the versions.
+
+        *draft* is told of versions that are taken. *replaced* are files, by path, that are to make way.
+        """
         used: Mapping[str, int] = {}
         done: dict[str, int] = {}
         for left in reversed(range(_TRIES if unattended(site) else 2)):
             reading = self._read(site.gun, now, site)
             proven: Proven = ()
             try:
-                proven = self._draft(reading, now, changes, used)
+                proven = draft(reading, used)
                 if proven:
-                    self._deliver(now, site, proven, reading)
+                    self._deliver(now, site, proven, reading, replaced)
             except (ConflictError, TakenError, UntrustedError, UnprovenError) as exc:
                 self._last = None
                 if not left and isinstance(exc, TakenError):
@@ -317,11 +579,18 @@ class Publisher:
             self._last = (site.gun, now, read(site, now))
         return self._last[2]
 
-    def _deliver(self, now: datetime, site: Site, proven: Proven, before: Reading | None = None) -> None:
+    def _deliver(
+        self,
+        now: datetime,
+        site: Site,
+        proven: Proven,
+        before: Reading | None = None,
+        replaced: Mapping[str, bytes] | None = None,
+    ) -> None:
         """Publish *proven* and read back: what counts is what readers get, not what was answered."""
         self._last = None
         try:
-            hand_over(site, proven, before.workflow if before else None)
+            hand_over(site, proven, before, replaced or {})
         except OfflineError:
             try:
                 confirm(now, site, proven, before)
@@ -406,6 +675,25 @@ def _tag(image: Reference) -> str:
     if image.tag is None:
         raise NameFormError(str(image), "tagged image", "a tag is what gets signed, and it names none")
     return image.tag
+
+
+def content_path(name: str, meta: FileMeta) -> str:
+    """Return the path of the target file *name*: its digest is part of it, and no later version replaces it.
+
+    Source: TUF 1.0.34 section 5.7.3.
+    """
+    folder, slash, base = name.rpartition("/")
+    return f"{folder}{slash}{meta.hashes['sha256'].hex()}.{base}"
+
+
+def _target_name_problem(name: str) -> str | None:
+    if not name.isprintable() or "\\" in name:
+        return "it holds a character that has no place in a path"
+    if set(name.split("/")) & {"", ".", ".."}:
+        return "its parts between slashes may not be empty, '.' or '..'"
+    if max(len(part.encode("utf-8", "surrogatepass")) for part in name.split("/")) > 180:
+        return "its parts between slashes may have 180 bytes"
+    return None
 
 
 _TRIES = 8  # of a publication to a store, where two that begin at once hinder each other more than once

@@ -6,18 +6,21 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TypeAlias, TypeVar, cast
 
+from trustreg.ceremony import Ceremony
 from trustreg.client import Site, drive
 from trustreg.errors import (
     AbsentError,
     ChangeError,
     ContentError,
+    FormatError,
+    OutdatedError,
     ThresholdError,
     UnlistedError,
     UnprovenError,
     UntrustedError,
     VersionError,
 )
-from trustreg.metadata import Envelope, Root, Signed, Targets
+from trustreg.metadata import Envelope, Root, Signed, Snapshot, Targets
 from trustreg.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, TOP_LEVEL
 from trustreg.ports import Cache, Repository, Store, TrustServer, Write
 from trustreg.sign.changes import AddTarget, Change, RemoveTarget
@@ -59,6 +62,11 @@ class Reading:
         """Say whether nothing was published between this one and *other*."""
         mine, theirs = self.workflow, other.workflow
         return self.root.raw == other.root.raw and mine.timestamp.raw == theirs.timestamp.raw
+
+    def files(self) -> dict[str, Verified[Signed]]:
+        """Return what was loaded, by role."""
+        flow = self.workflow
+        return {ROOT: self.root, SNAPSHOT: flow.snapshot, TIMESTAMP: flow.timestamp, **flow.roles}
 
     def targets(self) -> dict[str, Targets]:
         """Return what was loaded of targets roles."""
@@ -207,7 +215,7 @@ def rehearse(now: datetime, reading: Reading, proven: Proven, changes: Iterable[
     """
     site = reading.site
     workflow = site.workflow(now, pins=Pins(root=reading.root.raw), dangerous_skip_expiry=True)
-    repository = _Over(site.repository, {write.path: write.data for write in writes(site, proven, None)})
+    repository = _Over(site.repository, {write.path: write.data for write in writes(site, proven, {})})
     cache = _Just(site.cache, proven)
     drive(workflow.refresh(), repository, cache)
     for mine in proven:
@@ -223,22 +231,22 @@ def rehearse(now: datetime, reading: Reading, proven: Proven, changes: Iterable[
             raise ChangeError(change.role, name, f"readers would not find it: {speaker}")
 
 
-def hand_over(site: Site, proven: Proven, before: Workflow | None) -> None:
-    """Publish *proven* on top of *before*."""
+def hand_over(site: Site, proven: Proven, before: Reading | None, replaced: Mapping[str, bytes]) -> None:
+    """Publish *proven* on top of *before*; files at the paths *replaced* make way."""
     if not unattended(site):
         cast("TrustServer", site.repository).publish({mine.role: mine.raw for mine in proven})
         return
-    was = before.timestamp.raw if before else None
-    cast("Store", site.repository).write(writes(site, proven, was))
+    was = {site.dialect.locate(TIMESTAMP): before.workflow.timestamp.raw} if before else {}
+    cast("Store", site.repository).write(writes(site, proven, was | dict(replaced)))
 
 
-def writes(site: Site, proven: Proven, was: bytes | None) -> list[Write]:
-    """Return the steps that publish *proven*; *was* is the timestamp that there is."""
+def writes(site: Site, proven: Proven, was: Mapping[str, bytes]) -> list[Write]:
+    """Return the steps that publish *proven*; *was* is what there is, by path."""
     steps = []
     for mine in proven:
-        moving = mine.role == TIMESTAMP  # everything else has its version in its name
-        path = site.dialect.locate(mine.role, version=None if moving else mine.signed.version)
-        steps.append(Write(path=path, data=mine.raw, was=was if moving else None))
+        version = None if mine.role == TIMESTAMP else mine.signed.version  # everything else has it in its name
+        path = site.dialect.locate(mine.role, version=version)
+        steps.append(Write(path=path, data=mine.raw, was=was.get(path)))
     return steps
 
 
@@ -269,7 +277,7 @@ def confirm(now: datetime, site: Site, proven: Proven, before: Reading | None = 
         workflow = _steadily(look) if unattended(site) else look()
     except UntrustedError as exc:
         raise UnprovenError(str(site.gun), str(exc)) from exc
-    current = {ROOT: workflow.root, SNAPSHOT: workflow.snapshot, TIMESTAMP: workflow.timestamp, **workflow.roles}
+    current = Reading(site=site, workflow=workflow, root=workflow.root).files()
     for role, mine in last.items():
         served, version = current.get(role), mine.signed.version
         if served is None or (served.raw != mine.raw and served.signed.version <= version):
@@ -284,6 +292,51 @@ def taken(site: Site) -> dict[str, int]:
         if version.isdecimal() and name:
             found[name] = max(found.get(name, 0), int(version))
     return found
+
+
+def require_base(reading: Reading, ceremony: Ceremony, files: Iterable[File]) -> None:
+    """Require *ceremony* to build on what is published, and the versions of its *files* to be free.
+
+    Raises:
+        OutdatedError: They are not.
+    """
+    site, dialect = reading.site, reading.site.dialect
+    for role, raw in ceremony.base.items():
+        current = reading.files().get(role) or reading.load(role)
+        if current is None or current.raw != raw:
+            built_on = dialect.decode(role, raw).signed.version
+            raise OutdatedError(str(site.gun), role, built_on, current.signed.version if current else 0)
+    for file in files:
+        role, version = file.page.role, file.page.signed.version
+        if role == TIMESTAMP:
+            continue
+        there = site.repository.fetch(Want(role, dialect.locate(role, version=version), Limits().targets))
+        if there not in {None, file.raw}:
+            raise OutdatedError(str(site.gun), role, version - 1, version)
+
+
+def old_files(reading: Reading, keep: int) -> Iterator[str]:
+    """Yield the paths of files that neither the snapshot nor the last *keep* ones before it list."""
+    site, snapshot = reading.site, reading.workflow.snapshot.signed
+    locate, store = site.dialect.locate, cast("Store", site.repository)
+    current = {locate(role): meta.version for role, meta in snapshot.meta.items()}
+    current[locate(SNAPSHOT)] = snapshot.version
+    versioned = (path.partition(".") for path in store.names())
+    there = [(int(version), name) for version, _, name in versioned if version.isdecimal() and name in current]
+    needed = {(version, name) for name, version in current.items()}
+    earlier = sorted((v for v, name in there if name == locate(SNAPSHOT) and v < snapshot.version), reverse=True)
+    for version in earlier:
+        if keep <= 0:
+            break
+        raw = store.fetch(Want(SNAPSHOT, locate(SNAPSHOT, version=version), Limits().snapshot))
+        with suppress(FormatError):  # rubbish keeps nothing
+            old = site.dialect.decode(SNAPSHOT, raw or b"").signed
+            meta = old.meta if isinstance(old, Snapshot) else {}
+            needed |= {(version, locate(SNAPSHOT)), *((one.version, locate(role)) for role, one in meta.items())}
+            keep -= 1
+    for version, name in there:
+        if version < current[name] and (version, name) not in needed:
+            yield f"{version}.{name}"
 
 
 def in_search_order(name: str, load: Callable[[str, str], Targets | None]) -> Iterator[tuple[str, ...]]:

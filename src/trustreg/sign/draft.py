@@ -124,6 +124,21 @@ class Draft:
             if name not in self.roles:
                 self._keep(name, part)
 
+    def adopt(self, files: Iterable[File]) -> None:
+        """Take over what others have signed."""
+        for file in files:
+            if isinstance(file.page.signed, Root):
+                self.root = file.page.signed
+            elif isinstance(file.page.signed, Targets):
+                self._keep(file.page.role, file.page.signed)
+
+    def list_by_version(self, role: str) -> None:
+        """Have the snapshot list *role* by its version alone, so that its file may get more signatures."""
+        if self.snapshot and (listed := self.snapshot.meta.get(role)) and (listed.hashes or listed.length is not None):
+            meta = {**self.snapshot.meta, role: FileMeta(version=listed.version)}
+            self.snapshot = replace(self.snapshot, meta=meta)
+            self.touched.add(SNAPSHOT)
+
     def apply(self, change: Change) -> None:
         """Apply *change*; one that changes nothing leaves the role as it is.
 
@@ -214,12 +229,23 @@ class Draft:
             return ((self.root.roles[name], self.root.keys),)
         found = tuple(
             (delegation, self.roles[delegator].keys)
-            for delegator in self._delegators(name)
+            for delegator in self.delegators(name)
             if (delegation := self.roles[delegator].delegation(name))
         )
         if not found:
             raise ChangeError(name, "", "nobody delegates to this role")
         return found
+
+    def delegators(self, role: str) -> Iterator[str]:
+        """Yield the roles that delegate to *role*, as far as they are delegated to themselves; ``targets`` first."""
+        if not self.dialect.rules.tree:
+            above = self.roles.get(parent(role)) if is_delegation(role) else None
+            if above and above.delegation(role):
+                yield parent(role)
+            return
+        for name, part in self._speakers():
+            if part.delegation(role) and self._reached(name, frozenset({role})):
+                yield name
 
     # --- targets ---
 
@@ -252,24 +278,13 @@ class Draft:
 
     def _own(self, role: str, path: str) -> Targets:
         """Return the targets of *role*, which begins empty where it was delegated to and never published."""
-        if role != TARGETS and next(self._delegators(role), None) is None:
+        if role != TARGETS and next(self.delegators(role), None) is None:
             raise ChangeError(role, path, "nobody delegates to this role")
         return self.roles.get(role) or self._empty(role)  # whoever brought what is needed has found none published
 
     def _empty(self, role: str) -> Targets:
         listed = self.snapshot.meta.get(role) if self.snapshot else None
         return Targets(version=listed.version if listed else 0, expires=self.now, targets={})
-
-    def _delegators(self, role: str) -> Iterator[str]:
-        """Yield the roles that delegate to *role*, as far as they are delegated to themselves."""
-        if not self.dialect.rules.tree:
-            above = self.roles.get(parent(role)) if is_delegation(role) else None
-            if above and above.delegation(role):
-                yield parent(role)
-            return
-        for name, part in self._speakers():
-            if part.delegation(role) and self._reached(name, frozenset({role})):
-                yield name
 
     def _speakers(self) -> Iterator[tuple[str, Targets]]:
         """Yield the roles that delegate at all."""
@@ -289,7 +304,7 @@ class Draft:
     def _covers(self, role: str, name: str, below: frozenset[str]) -> bool:
         if role == TARGETS:
             return True
-        for delegator in self._delegators(role):
+        for delegator in self.delegators(role):
             delegation = self.roles[delegator].delegation(role)
             covered = delegator not in below and delegation and delegation.covers(name)
             if covered and self._covers(delegator, name, below | {role}):
@@ -330,7 +345,7 @@ class Draft:
     def _delegator_to_change(self, change: SetKeys) -> tuple[str, Targets]:
         role = change.role
         prefixes = (n for n, part in self._speakers() if part.bins and part.bins.prefix == role)
-        found = tuple(dict.fromkeys((*self._delegators(role), *(n for n in prefixes if self._reached(n, frozenset())))))
+        found = tuple(dict.fromkeys((*self.delegators(role), *(n for n in prefixes if self._reached(n, frozenset())))))
         if change.delegator:
             found = tuple(name for name in found if name == change.delegator)
         if len(found) != 1:
@@ -362,7 +377,7 @@ class Draft:
         others.insert(place if change.position is None else change.position, new)
         keys = _without(keys, old.keyids if old else (), others)
         changed = replace(owner, delegations=tuple(others), keys=keys)
-        known = next(self._delegators(name), None) is not None
+        known = next(self.delegators(name), None) is not None
         if changed != owner:
             self._put(change.role, changed)
         if not known:
@@ -396,7 +411,7 @@ class Draft:
             self._put(change.role, changed)
         self._forget(former.keys() - contents.keys())
         for name, targets in contents.items():
-            if name not in former and any(above != change.role for above in self._delegators(name)):
+            if name not in former and any(above != change.role for above in self.delegators(name)):
                 raise ChangeError(change.role, name, "another role delegates to one of this name")
             if name not in former or dict(former[name].targets) != targets:
                 self._put(name, replace(former.get(name) or self._empty(name), targets=targets))
@@ -408,7 +423,7 @@ class Draft:
     def _forget(self, roles: Iterable[str]) -> None:
         """Drop *roles* as far as nobody else delegates to them. The snapshot goes on listing them, as it has to."""
         for name in roles:
-            if next(self._delegators(name), None) is None:
+            if next(self.delegators(name), None) is None:
                 self.roles.pop(name, None)
                 self.touched.discard(name)
                 self._speaking.discard(name)

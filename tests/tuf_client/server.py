@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import re
 import socket
 import struct
@@ -19,6 +20,7 @@ from urllib.parse import quote, unquote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from email.message import Message
 
     from tests.tuf_client.repository import Repository
 
@@ -57,7 +59,7 @@ class Exchange:
         if body is None:
             self.send(404, b"no such file")
             return
-        asked = re.fullmatch(r"bytes=([0-9]+)-([0-9]*)", self._handler.headers.get("Range", ""))
+        asked = re.fullmatch(r"bytes=([0-9]+)-([0-9]*)", self.asked.get("Range", ""))
         if not asked:
             self.send(200, body)
             return
@@ -66,6 +68,11 @@ class Exchange:
             self.send(416, b"", {"Content-Range": f"bytes */{len(body)}"})
         else:
             self.send(206, body[first : last + 1], {"Content-Range": f"bytes {first}-{last}/{len(body)}"})
+
+    @property
+    def asked(self) -> Message:
+        """The headers of the request."""
+        return self._handler.headers
 
     def send(self, code: int, body: bytes = b"", headers: dict[str, str] | None = None) -> None:
         """Answer with this."""
@@ -253,6 +260,14 @@ def silent(exchange: Exchange) -> None:
 def whole(exchange: Exchange) -> None:
     """Answer with the whole file whatever part is asked for."""
     exchange.send(200, exchange.body or b"")
+
+
+def tagged(exchange: Exchange) -> None:
+    """Answer with an ETag, and with 304 where the client has that already."""
+    body = exchange.body or b""
+    tag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
+    known = exchange.asked.get("If-None-Match", "")
+    exchange.send(*((304, b"") if tag in known else (200, body)), {"ETag": tag})
 
 
 def times(count: int, fault: Fault) -> Fault:

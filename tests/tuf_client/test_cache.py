@@ -72,6 +72,30 @@ def test_a_damaged_root_is_not_believed(repo: Repository, client: Client, damage
     assert code == 1 or client.trusted["root"] == good
 
 
+@pytest.mark.parametrize("damage", ["empty", "garbage", "missing"])
+def test_a_lost_root_is_not_learnt_from_a_stranger(
+    repo: Repository, client: Client, server: Server, damage: str
+) -> None:
+    """Whoever serves the files must not become the one who is trusted because the root is gone."""
+    repo.publish()
+    client.settle()
+    if damage == "missing":
+        (client.metadata_dir / "root.json").unlink()
+    else:
+        client.write("root", DAMAGES[damage](client.trusted["root"]))
+    stranger = Repository()
+    for role in ("root", "timestamp", "snapshot", "targets"):
+        stranger.trust(role, ed25519(f"stranger {role}"))
+        stranger.document(role).version = 2
+    stranger.publish()
+    stranger.root.version = 1
+    stranger.publish()
+    server.tell(stranger)
+
+    assert 1 == client.refresh()
+    assert stranger.newest()["timestamp"] != client.trusted.get("timestamp")
+
+
 def test_files_of_another_role_are_not_taken_for_it(repo: Repository, client: Client) -> None:
     """Well-signed files in each other's places are damage like any other."""
     repo.publish()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.tuf_client.server import status, tagged
 from tests.tuf_client.stories import with_team
 
 if TYPE_CHECKING:
@@ -110,6 +111,53 @@ def test_urls_end_with_a_slash_or_not(repo: Repository, client: Client, server: 
     assert 0 == client.download("x")
     assert [b"x"] == list(client.downloaded.values())
     assert all("//" not in request.raw for request in server.requests)
+
+
+def test_a_server_with_etags_changes_nothing(repo: Repository, client: Client, server: Server) -> None:
+    """A client may ask whether something changed, and an answer that it did not is as good as the file it has."""
+    repo.publish()
+    server.faults["metadata/timestamp.json"] = tagged
+    client.start()
+    assert [0, 0] == [client.refresh(), client.refresh()]
+    assert repo.newest() == client.trusted
+
+    repo.bump("targets")
+    repo.publish()
+    assert [0, 0] == [client.refresh(), client.refresh()]
+    assert repo.newest() == client.trusted
+
+
+@pytest.mark.parametrize("damage", [b"", b"{}", None], ids=["empty", "other", "missing"])
+def test_a_file_that_is_lost_is_not_unchanged(
+    repo: Repository, client: Client, server: Server, damage: bytes | None
+) -> None:
+    """Who lost a file since must have it again from a server that believes it is known."""
+    repo.publish()
+    server.faults["metadata/timestamp.json"] = tagged
+    client.start()
+    assert 0 == client.refresh()
+    if damage is None:
+        (client.metadata_dir / "timestamp.json").unlink()
+    else:
+        client.write("timestamp", damage)
+
+    assert 0 == client.refresh()
+    assert repo.newest() == client.trusted
+
+
+@pytest.mark.parametrize("settled", [False, True])
+def test_not_modified_is_no_file(repo: Repository, client: Client, server: Server, *, settled: bool) -> None:
+    """304 to a client that has nothing to compare with is an error, or at least no news."""
+    repo.publish()
+    if settled:
+        client.settle()
+    else:
+        client.start()
+    before = client.trusted
+    server.faults["metadata/timestamp.json"] = status(304, b"")
+
+    assert 1 == client.refresh()
+    assert before == client.trusted
 
 
 def test_nobody_at_the_address_is_an_error(repo: Repository, client: Client) -> None:

@@ -19,9 +19,10 @@ from http.client import IncompleteRead
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import httpx
+from urllib3.exceptions import ProxyError
 
 from trustreg._version import __version__
-from trustreg.errors import OfflineError, SettingError, TooLargeError
+from trustreg.errors import SettingError, TooLargeError
 from trustreg.io.address import proxy_for
 from trustreg.io.http import (
     ERROR_LIMIT,
@@ -39,7 +40,7 @@ from trustreg.io.http import (
 from trustreg.io.steps import in_thread, run_awaiting
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping
 
     from trustreg.io.address import Proxy, Url
     from trustreg.io.tls import Tls
@@ -54,6 +55,7 @@ class AsyncHttp(Rules):
         insecure: Hosts that may be reached by plain http: ``host``, ``host:port`` or a network, ``10.0.0.0/8``.
         timeouts: How long things may take.
         trace: Called with a line of text for each exchange; never with a secret.
+        sleep: Waits where a server asks to; tests need not.
     """
 
     def __init__(
@@ -64,9 +66,10 @@ class AsyncHttp(Rules):
         insecure: Collection[str] = (),
         timeouts: Timeouts | None = None,
         trace: Callable[[str], None] | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         super().__init__(env, tls, insecure)
-        self._timeouts, self._trace = timeouts or Timeouts(), trace
+        self._timeouts, self._trace, self._sleep = timeouts or Timeouts(), trace, sleep
         self._transports: dict[tuple[str, bool], httpx.AsyncHTTPTransport] = {}
 
     async def get(self, url: str | Url, *, limit: int, headers: Mapping[str, str] | None = None) -> Reply:
@@ -114,7 +117,7 @@ class AsyncHttp(Rules):
         wait = patience(reply, deadline)
         if wait is None:
             return reply
-        await asyncio.sleep(wait)
+        await self._sleep(wait)
         return await self._exchange(at, headers, limit, deadline)
 
     async def _exchange(self, at: Url, headers: Mapping[str, str], limit: int, deadline: Deadline) -> Reply:
@@ -123,11 +126,8 @@ class AsyncHttp(Rules):
         for last in (False, True):
             started, said = time.monotonic(), "no answer"
             try:
-                async with (
-                    asyncio.timeout(deadline.left(math.inf)),
-                    self._sent(at, headers, proxy, deadline, kept=True) as response,
-                ):
-                    reply = await _read(at, response, limit)
+                async with self._sent(at, headers, proxy, deadline, kept=True) as response:
+                    reply = await _read(at, response, limit, deadline)
                 said = f"{reply.status}, {len(reply.body)} bytes"
                 break
             except _FAILURES as error:
@@ -149,10 +149,9 @@ class AsyncHttp(Rules):
         async with AsyncExitStack() as held:
             started, said = time.monotonic(), "no answer"
             try:
-                async with asyncio.timeout(deadline.left(math.inf)):
-                    response = await held.enter_async_context(self._sent(at, headers, proxy, deadline, kept=False))
-                    good = response.is_success
-                    reply = _reply(at, response) if good else await _read(at, response, 0)
+                response = await held.enter_async_context(self._sent(at, headers, proxy, deadline, kept=False))
+                good = response.is_success
+                reply = _reply(at, response) if good else await _read(at, response, 0, deadline)
                 said = f"{reply.status}, as it comes"
             except _FAILURES as error:
                 await self._fail(_causes(error), at, proxy, deadline)
@@ -175,7 +174,7 @@ class AsyncHttp(Rules):
                     async with asyncio.timeout(deadline.left(math.inf)):
                         more = await _fill(piece, chunks, _PIECE)
                     if not more:
-                        _require_whole(at, response)
+                        _require_whole(response)
                     if piece:
                         yield bytes(piece)
                     piece.clear()
@@ -190,10 +189,23 @@ class AsyncHttp(Rules):
     ) -> AsyncIterator[httpx.Response]:
         transport = await self._transport(at, proxy, kept=kept)
         timeout = {"connect": deadline.connect, "read": deadline.read, "write": deadline.read}
+        failed: list[str] = []
+
+        async def trace(event: str, _: object) -> None:
+            if event.endswith(".failed"):
+                failed.append(event)
+
+        extensions = {"timeout": timeout, "trace": trace}
         request = httpx.Request(
-            "GET", f"{at.origin}{at.target}", headers={**_HEADERS, **headers}, extensions={"timeout": timeout}
+            "GET", f"{at.origin}{at.target}", headers={**_HEADERS, **headers}, extensions=extensions
         )
-        response = await transport.handle_async_request(request)
+        async with asyncio.timeout(deadline.left(math.inf)):
+            try:
+                response = await transport.handle_async_request(request)
+            except httpx.HTTPError as exc:
+                if proxy and "connection.start_tls.failed" in failed:  # with whom we speak it first
+                    exc.add_note(_BY_PROXY)
+                raise
         stream: Any = response.stream
         async with aclosing(stream):
             yield response
@@ -235,15 +247,16 @@ class AsyncHttp(Rules):
             self._trace(f"GET {at}: {said}, {(time.monotonic() - started) * 1000:.0f} ms")
 
 
-async def _read(at: Url, response: httpx.Response, limit: int) -> Reply:
+async def _read(at: Url, response: httpx.Response, limit: int, deadline: Deadline) -> Reply:
     """Read the body, which is left as it came; of an answer that is not good, what explains it."""
     good, content = response.is_success, bytearray()
     if good and int(response.headers.get("content-length", 0)) > limit:
         raise TooLargeError(str(at), limit)
     try:
-        await _fill(content, _chunks(response), limit + 1 if good else ERROR_LIMIT)
+        async with asyncio.timeout(deadline.left(math.inf)):
+            await _fill(content, _chunks(response), limit + 1 if good else ERROR_LIMIT)
         if good and len(content) <= limit:
-            _require_whole(at, response)
+            _require_whole(response)
     except _FAILURES:
         if good:
             raise
@@ -271,7 +284,7 @@ def _reply(at: Url, response: httpx.Response) -> Reply:
     return Reply(at, response.status_code, {name.lower(): value for name, value in response.headers.items()}, b"")
 
 
-def _require_whole(at: Url, response: httpx.Response) -> None:
+def _require_whole(response: httpx.Response) -> None:
     """Tell the end of an answer that ends with its connection from a connection that somebody cut."""
     if {"content-length", "transfer-encoding"} & response.headers.keys():
         return
@@ -280,18 +293,21 @@ def _require_whole(at: Url, response: httpx.Response) -> None:
         try:
             secured.read(1)
         except ssl.SSLError as exc:  # the peer did not say good-bye
-            raise OfflineError(at.origin, "the answer was cut short") from exc
+            raise ssl.SSLEOFError from exc
 
 
-def _causes(error: BaseException) -> list[BaseException]:
+def _causes(error: Exception) -> list[BaseException]:
     """Return *error* and all that it was made of, and what ``httpx`` says in words only."""
-    found, said = list(causes_of(error)), str(error)
+    found = [cause for cause in causes_of(error) if not isinstance(cause, _WAITING)]
+    said = str(error)
     if isinstance(error, httpx.ProxyError):
         found.append(OSError(f"Tunnel connection failed: {said}"))
     elif said.startswith("Server disconnected"):
         found.append(ConnectionResetError())
     elif said.startswith("peer closed connection"):
         found.append(IncompleteRead(b""))
+    if _BY_PROXY in getattr(error, "__notes__", ()):
+        found.append(ProxyError(_BY_PROXY, error))
     return found
 
 
@@ -299,7 +315,9 @@ def _trusting_nobody() -> ssl.SSLContext:
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
+_BY_PROXY = "the proxy"
 _FAILURES = (httpx.HTTPError, OSError)
 _HEADERS = {"User-Agent": f"trustreg/{__version__}", "Accept": "*/*", "Accept-Encoding": "identity"}
 _KEPT = 8  # idle connections to one server
 _PIECE = 65_536  # bytes
+_WAITING = (ssl.SSLWantReadError, ssl.SSLWantWriteError)  # a state, no failure

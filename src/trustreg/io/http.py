@@ -22,6 +22,7 @@ caller to judge; :func:`refusal` makes the error of one that nobody expected.
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from contextlib import ExitStack, contextmanager
@@ -537,7 +538,7 @@ def _network_problem(causes: list[BaseException], deadline: Deadline) -> str | N
 
     if time.monotonic() >= deadline.until:
         return "the answer was not complete in time"
-    said = next((cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror), "").lower()
+    said = next((_said(cause) for cause in causes if isinstance(cause, OSError) and cause.strerror), "").lower()
     sentences: tuple[tuple[type[BaseException] | UnionType, str], ...] = (
         (
             ssl.SSLEOFError | ConnectionResetError | BrokenPipeError | ConnectionAbortedError,
@@ -552,6 +553,13 @@ def _network_problem(causes: list[BaseException], deadline: Deadline) -> str | N
         if any(isinstance(cause, kind) for cause in causes):
             return sentence
     return said or None
+
+
+def _said(error: OSError) -> str:
+    """Return what the system says; asyncio has words of its own in its place."""
+    import errno
+
+    return os.strerror(error.errno) if error.errno and error.errno in errno.errorcode else error.strerror or ""
 
 
 def _handshake_error(error: ssl.SSLError, at: Url) -> TlsError:

@@ -398,6 +398,8 @@ def _signed(item: Members, sheet: Sheet) -> Sheet:
     signatures: list[Signature] = []
     for one in item.objects("signatures"):
         signature = Signature(keyid=one.text("keyid"), scheme="", value=one.base64("sig"))
+        if any(signature.keyid == known.keyid for known in signatures):
+            one.fail("keyid", "it has signed already")
         if len(signatures) == _MOST_SIGNATURES:
             item.fail("signatures", f"there are more than {_MOST_SIGNATURES}")
         claim = Envelope(role=page.role, signed=page.signed, payload=page.payload, signatures=(signature,), raw=b"")

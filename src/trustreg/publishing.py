@@ -173,7 +173,7 @@ def apply(draft: Draft, reading: Reading, changes: Iterable[Change]) -> None:
 
 def _settle(draft: Draft, reading: Reading) -> None:
     """Have signed again what too few of the keys have signed that count from now on."""
-    changed = ROOT in draft.touched or reading.root is not reading.workflow.root
+    changed = draft.root is not reading.workflow.root.signed
     workflow, alone = reading.workflow, unattended(reading.site)
     published: dict[str, Verified[Signed]] = {**workflow.roles}
     if alone:
@@ -258,12 +258,7 @@ def confirm(now: datetime, site: Site, proven: Proven, before: Reading | None = 
         UnavailableError: An answer could not be had.
     """
     cache, last = _Just(site.cache, proven), {mine.role: mine for mine in proven}
-    pins = site.pins
-    if ROOT in last and before:
-        pins = Pins(root=before.root.raw)  # who pinned what it replaces has to hear of it, and not from here
-    elif ROOT in last and not site.cache.memory().floors:  # not to be taken on trust by the very one who signed it
-        first = last[ROOT].signed
-        pins = Pins(keys=first.roles[ROOT].keyids if isinstance(first, Root) else ())
+    pins = _pins_to_confirm(site, last.get(ROOT), before)
 
     def look() -> Workflow:
         workflow = site.workflow(now, pins=pins)
@@ -282,6 +277,17 @@ def confirm(now: datetime, site: Site, proven: Proven, before: Reading | None = 
         served, version = current.get(role), mine.signed.version
         if served is None or (served.raw != mine.raw and served.signed.version <= version):
             raise UnprovenError(str(site.gun), f"the server does not have {role} v{version} as it was published")
+
+
+def _pins_to_confirm(site: Site, root: Verified[Signed] | None, before: Reading | None) -> Pins:
+    if root and before:  # who pinned what it replaces has to hear of it, and not from here
+        again = root.signed.version == before.root.signed.version  # readers do not ask for what they have
+        path = site.dialect.locate(ROOT, version=root.signed.version)
+        raw = site.repository.fetch(Want(ROOT, path, Limits().root)) if again else before.root.raw
+        return Pins(root=raw)
+    if root and not site.cache.memory().floors:  # not to be taken on trust by the very one who signed it
+        return Pins(keys=root.signed.roles[ROOT].keyids if isinstance(root.signed, Root) else ())
+    return site.pins
 
 
 def taken(site: Site) -> dict[str, int]:

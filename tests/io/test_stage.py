@@ -9,6 +9,7 @@ import re
 import stat
 import threading
 from collections.abc import Callable
+from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trustreg.dialects.tuf1 import Tuf1
 from trustreg.errors import FileError
 from trustreg.io import stage as under_test
 from trustreg.io.files import read_if_present
+from trustreg.io.spelling import read_change, spell_change
 from trustreg.io.stage import FileStage
 from trustreg.metadata import FileMeta
 from trustreg.names import Gun
-from trustreg.sign.changes import AddTarget, Change, RemoveTarget, Witness
+from trustreg.sign.changes import (
+    AddTarget,
+    Change,
+    Delegate,
+    DelegateBins,
+    RemoveTarget,
+    SetExpiry,
+    SetKeys,
+    Undelegate,
+    Witness,
+)
+from trustreg.sign.signer import LocalSigner
 
 GUN = Gun("registry.example/team/app")
 SHA256 = hashlib.sha256(b"hello\n").digest()
@@ -312,3 +326,117 @@ def test_many_stage_at_once(tmp_path: Path, stage: FileStage) -> None:
     assert len(found) == 80
     for number in range(8):
         assert [name for name in found if name.startswith(f"{number}-")] == [f"{number}-{step}" for step in range(10)]
+
+
+# --- what Notary has no form for ---
+
+KEYS = [Tuf1().key(kind, LocalSigner.generate(kind).public) for kind in ("ed25519", "ecdsa")]
+NAMES = st.text(min_size=1, max_size=20)
+CHANGES: st.SearchStrategy[Change] = st.one_of(
+    st.builds(
+        AddTarget,
+        role=NAMES,
+        name=NAMES,
+        meta=st.builds(
+            FileMeta,
+            length=st.integers(0, 2**50),
+            hashes=st.fixed_dictionaries({"sha256": st.binary(min_size=32, max_size=32)}),
+            custom=st.none() | st.dictionaries(NAMES, st.integers(0, 9)),
+        ),
+    ),
+    st.builds(RemoveTarget, role=NAMES, name=NAMES),
+    st.builds(Witness, role=NAMES),
+    st.builds(
+        SetKeys,
+        role=NAMES,
+        add=st.lists(st.sampled_from(KEYS), max_size=2).map(tuple),
+        remove=st.lists(NAMES, max_size=2).map(tuple),
+        threshold=st.none() | st.integers(1, 9),
+        delegator=st.none() | NAMES,
+    ),
+    st.builds(
+        Delegate,
+        role=NAMES,
+        name=NAMES,
+        keys=st.lists(st.sampled_from(KEYS), max_size=2).map(tuple),
+        threshold=st.integers(1, 9),
+        patterns=st.lists(NAMES, max_size=2).map(tuple),
+        hash_prefixes=st.lists(NAMES, max_size=2).map(tuple),
+        terminating=st.booleans(),
+        position=st.none() | st.integers(0, 9),
+    ),
+    st.builds(Undelegate, role=NAMES, name=NAMES),
+    st.builds(
+        DelegateBins,
+        role=NAMES,
+        bits=st.integers(1, 32),
+        prefix=NAMES,
+        keys=st.lists(st.sampled_from(KEYS), max_size=2).map(tuple),
+        threshold=st.none() | st.integers(1, 9),
+    ),
+    st.builds(
+        SetExpiry,
+        role=NAMES,
+        expires=st.none() | st.datetimes(timezones=st.just(UTC)),
+        lifetime=st.none() | st.integers(0, 2**32).map(lambda seconds: timedelta(seconds=seconds)),
+    ),
+)
+
+
+@given(CHANGES)
+def test_every_change_has_a_form(change: Change) -> None:
+    """
+    What is read is what was written; a custom part and the spelling of keys are part of it.
+    """
+    again = read_change(spell_change(change))
+    assert again == change
+    assert spell_change(again) == spell_change(change)
+
+
+def test_what_notary_cannot_say_waits_beside(stage: FileStage, folder: Path) -> None:
+    """
+    Notary's clients do not see it; here all is in the order in which it was staged.
+    """
+    odd = AddTarget(role="bin-3f", name="1.0", meta=ADD.meta)
+    delegate = Delegate(role="targets", name="team", keys=(KEYS[0],), patterns=("*",))
+    for change in (ADD, delegate, odd, Witness(role="timestamp"), RemoveTarget(role="targets", name="1.0")):
+        stage.add(change)
+    found = stage.changes()
+    assert [change for _, change in found] == [
+        ADD,
+        delegate,
+        odd,
+        Witness(role="timestamp"),
+        RemoveTarget(role="targets", name="1.0"),
+    ]
+    assert len(list(folder.iterdir())) == 2
+    beside = folder.parent / "_trust" / "changes"
+    assert len(list(beside.iterdir())) == 3
+    assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in beside.iterdir())
+    stage.clear([name for name, _ in found])
+    assert stage.changes() == ()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"trustreg": 2},
+        {"change": "delete-everything"},
+        {"more": 1},
+        {"role": 1},
+        {"name": None},
+        {"threshold": 0},
+        {"keys": [{"keyid": "x"}]},
+        {"position": -1},
+    ],
+)
+def test_a_form_that_is_not_ours_is_an_error(stage: FileStage, folder: Path, wrong: dict[str, Any]) -> None:
+    """
+    Nothing is passed over.
+    """
+    stage.add(Delegate(role="targets", name="team", keys=(), patterns=("*",)))
+    (path,) = (folder.parent / "_trust" / "changes").iterdir()
+    path.write_bytes(json.dumps(json.loads(path.read_bytes()) | wrong).encode())
+
+    with pytest.raises(FileError, match="no change that can be published"):
+        stage.changes()

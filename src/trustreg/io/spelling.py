@@ -34,7 +34,9 @@ def spell_change(change: Change) -> bytes:
     said = {name: _spell(value) for name, value in vars(change).items() if value is not None}
     if isinstance(change, AddTarget):
         said["meta"] = spell_target(change.meta)
-    return orjson.dumps({"trustreg": _VERSION, "change": kind, **said}, option=orjson.OPT_INDENT_2)
+    return orjson.dumps(
+        {"trustreg": _VERSION, "change": kind, **said}, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
+    )
 
 
 def read_change(raw: bytes) -> Change:

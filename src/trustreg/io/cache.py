@@ -16,7 +16,7 @@ from trustreg.dialect import Dialect
 from trustreg.errors import FileError
 from trustreg.io.files import file_error, locked, private_dir, read_if_present, remove_file, write_all
 from trustreg.io.trustdir import claim_store
-from trustreg.names import Gun
+from trustreg.names import SNAPSHOT, Gun
 from trustreg.verify.requests import Floor, Keep, Memory
 
 
@@ -64,20 +64,24 @@ class FolderCache:
             there = self.memory()
             held, known = there.floors, keep.against.floors
             new = {role: floor for role, floor in keep.memory.floors.items() if role in keep.files}
-            floors = {role: floor for role, floor in new.items() if _replaces(floor, held.get(role), known.get(role))}
-            files = {
-                paths[role]: raw
-                for role, raw in keep.files.items()
-                if new.get(role) == floors.get(role, held.get(role)) and self.recall(role) != raw
-            }
-            for path in files:
-                _make_folder(path.parent)
+            raised = {role: floor for role, floor in new.items() if _replaces(floor, held.get(role), known.get(role))}
+            floors = {**held, **raised}
             memory = Memory(
-                {**held, **floors},
+                floors,
                 _later(keep.memory.refreshed, there.refreshed),
                 _later(keep.memory.walked, there.walked),
             )
-            files[self._memory] = _spell(self._name, memory)
+            # A file whose role has no floor of its own belongs to the snapshot, and is as current as that is.
+            current = keep.memory.floors.get(SNAPSHOT) == floors.get(SNAPSHOT)
+            files = {
+                paths[role]: raw
+                for role, raw in keep.files.items()
+                if (new[role] == floors[role] if role in new else current) and self.recall(role) != raw
+            }
+            for path in files:
+                _make_folder(path.parent)
+            if memory != there:
+                files[self._memory] = _spell(self._name, memory)
             write_all(files)
 
     def forget(self) -> None:

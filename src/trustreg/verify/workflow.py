@@ -236,14 +236,14 @@ class Workflow:
     def _update_root(self) -> Flow[None]:
         """TUF 5.2 and 5.3: begin with what was trusted, follow version by version, then judge the last one."""
         floor = self._memory.floors.get(ROOT)
-        root = yield from self._known_root(floor)
+        root, held = yield from self._known_root(floor)
         if root is None:
             claim = self._decode(ROOT, (yield from self._want(ROOT)), Root)
             root = anchor(claim, self.gun) if floor is None else self._stand_in(claim, floor)
         # A root that was only met is kept when it is admitted; one that follows what was trusted, at once.
         known = floor is not None or self._pins.root is not None
         if known:
-            yield from self._note(root)
+            yield from self._note(root, held=held)
         for _ in range(self._limits.rotations + 1):
             if self._walked_lately(root):
                 break
@@ -264,7 +264,8 @@ class Workflow:
         self._alive(final)
         self.first_use = not known and not self._pins.given
         self._root = final
-        yield from self._note(final)
+        if not (known and self._rules.stepwise):
+            yield from self._note(final)
 
     def _walked_lately(self, root: Verified[Root]) -> bool:
         """Say whether a root after *root* was asked for so lately that it need not be asked for again."""
@@ -272,22 +273,26 @@ class Workflow:
         known = floor is not None and floor.version == root.signed.version
         return known and walked is not None and timedelta(0) <= self.now - walked < self._root_age
 
-    def _known_root(self, floor: Floor | None) -> Flow[Verified[Root] | None]:
-        """Return the root to begin with: the one trusted last, or the one that the caller brought if that is newer."""
+    def _known_root(self, floor: Floor | None) -> Flow[tuple[Verified[Root] | None, bool]]:
+        """Return the root to begin with: the one trusted last, or the one that the caller brought if that is newer.
+
+        And whether the cache has it.
+        """
         brought = anchor(self._decode(ROOT, self._pins.root, Root), self.gun) if self._pins.root is not None else None
         if floor is None or (brought and brought.signed.version > floor.version):
-            return brought
+            return brought, False
         raw = yield from _ask(Recall(ROOT))
-        if raw is None or _sha256(raw) != floor.sha256:
+        held = raw is not None and _sha256(raw) == floor.sha256
+        if not held:
             path = self._dialect.locate(ROOT, version=floor.version)
             raw = yield from _ask(Want(ROOT, path, self._limits.root))
         if raw is None:
-            return None
+            return None, False
         claim = self._decode(ROOT, raw, Root)
         self._above(claim, floor)
         if claim.signed.version != floor.version:
             raise VersionError(ROOT, floor.version, claim.signed.version)
-        return anchor(claim, self.gun)
+        return anchor(claim, self.gun), held
 
     def _stand_in(self, claim: Envelope[Root], floor: Floor) -> Verified[Root]:
         """The root that was trusted is nowhere to be had: only the very same one may take its place."""
@@ -306,11 +311,17 @@ class Workflow:
             kept = yield from _ask(Recall(TIMESTAMP))  # 5.4.3.1: the one that is known stays, and that is no error
             if kept is not None and _sha256(kept) == floor.sha256:
                 verified = self._believe(TIMESTAMP, kept, role, keys, Timestamp)
-        if floor and (least := floor.listed.get(SNAPSHOT, 0)) > verified.signed.snapshot.version:
+        least = floor.listed.get(SNAPSHOT, 0) if floor and self._may_follow_snapshot() else 0
+        if least > verified.signed.snapshot.version:
             raise RollbackError(SNAPSHOT, least, verified.signed.snapshot.version)
         self._alive(verified)
         self._timestamp = verified
         yield from self._note(verified)
+
+    def _may_follow_snapshot(self) -> bool:
+        """Say whether what is known of the snapshot still counts; not so once its keys were replaced (5.3.11)."""
+        root, known = self.root.signed, self._memory.floors.get(SNAPSHOT)
+        return known is None or _may_still_sign(known, root.roles[SNAPSHOT], root.keys)
 
     def _update_snapshot(self) -> Flow[None]:
         """TUF 5.5."""
@@ -440,8 +451,7 @@ class Workflow:
                 if listed.hashes:
                     raise  # the repository has the same bytes
             else:
-                if self._has_floor(name):
-                    yield from self._note(verified)
+                yield from self._note(verified, held=True)
                 return verified
         if listed.length is not None and listed.length > cap:
             raise TooLargeError(f"{name} metadata", cap)
@@ -449,8 +459,7 @@ class Workflow:
         raw = yield from _ask(Want(name, path, cap if listed.length is None else listed.length))
         if raw is None:
             raise AbsentError(name, path)
-        if listed.length is not None or listed.hashes:
-            check_content(name, listed, raw)
+        check_content(name, listed, raw)
         verified = self._judge(name, raw, listed, role, keys, kind)
         yield from self._note(verified)
         return verified
@@ -520,53 +529,54 @@ class Workflow:
 
     # --- what is remembered ---------------------------------------------------------------------------------------
 
-    def _note(self, verified: Verified[Signed]) -> Flow[None]:
-        """Have *verified* kept: now, or with all the others."""
+    def _note(self, verified: Verified[Signed], *, held: bool = False) -> Flow[None]:
+        """Have *verified* kept: now, or with all the others. Where the cache has *held* it, it may be there already."""
+        if self._rules.stepwise and held and self._floors(verified).items() <= self._memory.floors.items():
+            return
         self._fresh[verified.role] = verified
         if self._rules.stepwise:
             yield from self._keep()
 
     def _keep(self, *, refreshed: bool = False) -> Flow[None]:
         """Hand over what was verified since the last time."""
-        files = {role: verified.raw for role, verified in self._fresh.items()}
-        floors = {role: self._floor(verified) for role, verified in self._fresh.items() if self._has_floor(role)}
-        self._fresh = {}
+        fresh, self._fresh = self._fresh, {}
         if not self._rules.stepwise:
-            refreshed = bool(files)
-        elif all(self._memory.floors.get(role) == floor for role, floor in floors.items()):
-            files = {role: raw for role, raw in files.items() if role not in floors}
-        if (files or refreshed) and not self._skip_expiry:
+            refreshed = bool(fresh)
+        if (fresh or refreshed) and not self._skip_expiry:
             before = self._memory
+            floors = {role: floor for verified in fresh.values() for role, floor in self._floors(verified).items()}
             moment = self.now if refreshed else before.refreshed
             walked = self.now if refreshed and self._walked and self._root_age else before.walked
             self._memory = Memory({**before.floors, **floors}, moment, walked)
-            yield Keep(files, self._memory, before)
+            yield Keep({role: verified.raw for role, verified in fresh.items()}, self._memory, before)
 
-    def _has_floor(self, role: str) -> bool:
-        """Say whether *role* has a floor of its own, and not the one that the snapshot is to it."""
-        return not self._rules.by_version or role in {ROOT, TIMESTAMP, SNAPSHOT}
-
-    def _floor(self, verified: Verified[Signed]) -> Floor:
-        signed, listed = verified.signed, {}
-        if self._rules.by_version and isinstance(signed, Timestamp):
-            listed = {SNAPSHOT: signed.snapshot.version}
-        elif self._rules.by_version and isinstance(signed, Snapshot):
-            listed = {role: meta.version for role, meta in signed.meta.items()}
-        return Floor(signed.version, _sha256(verified.raw), verified.fingerprints, listed)
+    def _floors(self, verified: Verified[Signed]) -> dict[str, Floor]:
+        """Return the floor that *verified* sets; none where the snapshot is what its role may not fall below."""
+        signed, role = verified.signed, verified.role
+        listed: dict[str, int] = {}
+        if self._rules.by_version:
+            if role not in {ROOT, TIMESTAMP, SNAPSHOT}:
+                return {}
+            if isinstance(signed, Timestamp):
+                listed = {SNAPSHOT: signed.snapshot.version}
+            elif isinstance(signed, Snapshot):
+                listed = {name: meta.version for name, meta in signed.meta.items()}
+        return {role: Floor(signed.version, _sha256(verified.raw), verified.fingerprints, listed)}
 
 
 def check_content(what: str, listed: FileMeta, raw: bytes) -> None:
     """Require *raw* to have the length and every digest that trusted metadata lists.
 
     Raises:
-        ContentError: It does not, or no digest listed is one that can be relied on.
+        ContentError: It does not, or no digest listed is one that can be relied on. A file that is listed by its
+            version needs none.
 
     Source: TUF 1.0.34 sections 5.5.2, 5.6.2, 5.7.3.
     """
     if listed.length is not None and listed.length != len(raw):
         raise ContentError(what, f"{listed.length} bytes", f"{len(raw)} bytes")
     strong = [name for name in _STRONG if name in listed.hashes]
-    if not strong:
+    if not strong and (listed.hashes or not listed.version):
         raise ContentError(what, "a sha256 or sha512 digest", "none")
     for name in strong:
         actual = hashlib.new(name, raw).hexdigest()
@@ -595,8 +605,6 @@ def _ask(request: Recall | Want) -> Flow[bytes | None]:
 
 def _is(listed: FileMeta, raw: bytes) -> bool:
     """Say whether *raw* may be the file that is listed; where only its version is, that shows later."""
-    if listed.version and not listed.hashes:
-        return listed.length in {None, len(raw)}
     try:
         check_content("", listed, raw)
     except ContentError:

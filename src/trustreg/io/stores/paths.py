@@ -9,6 +9,7 @@ Paths come from metadata that somebody signed, who may mean no good to whoever r
 
 from __future__ import annotations
 
+import re
 from urllib.parse import quote, unquote
 
 from trustreg.errors import FormatError
@@ -23,6 +24,13 @@ def metadata_key(path: str) -> str:
     if quote(key, safe="", errors="surrogateescape") != path:
         raise FormatError("targets", path, "this is not how a metadata file is named")
     return f"{METADATA}/{_safe(key, path)}"
+
+
+def require_name(path: str) -> str:
+    """Return the metadata file *path*; raise :class:`FormatError` if that is not one name in a URL."""
+    if not _NAME.fullmatch(path):
+        raise FormatError("targets", path, "this is not how a metadata file is named")
+    return path
 
 
 def metadata_path(key: str) -> str | None:
@@ -64,5 +72,6 @@ def _safe(key: str, path: str) -> str:
     return key
 
 
+_NAME = re.compile(r"(?:[A-Za-z0-9_.~-]|%[0-9A-F]{2}){1,1000}\.json")
 _LONGEST_PART = 255  # bytes; what file systems take
 _LONGEST = 900  # bytes; buckets take 1024, of which the base needs some

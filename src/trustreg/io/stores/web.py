@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from trustreg.errors import OfflineError, ServerError, TlsError, UnavailableError
 from trustreg.io.http import refusal
 from trustreg.io.steps import run, run_awaiting
-from trustreg.io.stores.paths import in_url, metadata_key, target_key
+from trustreg.io.stores.paths import in_url, require_name, target_key
 from trustreg.io.stores.streams import AsyncPieces, Pieces, beginning
 from trustreg.names import ROOT, TIMESTAMP
 
@@ -74,7 +74,7 @@ class Mirrors:
             TooLargeError: The file is longer than ``want.limit``.
             UnavailableError: No mirror has it, and one at least did not say so.
         """
-        metadata_key(want.path)  # refuses what is not the name of a file
+        require_name(want.path)  # refuses what is not the name of a file
         for base in self.metadata:
             url = base + want.path
             etag, before = self.known.get(url, ("", b""))

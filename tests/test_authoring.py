@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
-from tests.authoring import GUN, Died, Place, dying_before, meta
+from tests.authoring import GUN, TUF1, Died, Place, dying_before, meta
 from tests.world import MemoryCache
-from trustreg.errors import ChangeError
+from trustreg.errors import ChangeError, ThresholdError, UntrustedError
 from trustreg.names import Reference
 from trustreg.sign.changes import (
     AddTarget,
@@ -16,7 +19,9 @@ from trustreg.sign.changes import (
     RemoveTarget,
     SetKeys,
     Undelegate,
+    Witness,
 )
+from trustreg.sign.draft import Draft
 
 NAMES = [f"registry.example/team/app:{number}.0" for number in range(20)]
 
@@ -193,3 +198,163 @@ def test_images_go_where_they_are_looked_for(place: Place) -> None:
     publisher = place.publisher()
     publisher.publish(GUN, place.now, publisher.removals(Reference.parse(f"{GUN}:2.0"), place.now))
     assert place.look(f"{GUN}:2.0") is None
+
+
+def test_a_root_that_the_other_files_were_never_signed_for_is_repaired(place: Place) -> None:
+    """
+    Somebody who had not seen the new root published over what was signed for it: nobody can read it, but to publish.
+    """
+    place.publish(AddTarget(role="targets", name="a", meta=meta(1)))
+    old = place.read().root.signed.roles["timestamp"].keyids
+    late = place.only("targets", "snapshot", "timestamp")
+    new = place.key(role="timestamp")
+
+    def meanwhile(path: str) -> None:
+        if path == "2.root.json":
+            place.store.step = lambda _: None
+            place.publisher(late).publish(GUN, place.now, [AddTarget(role="targets", name="b", meta=meta(2))])
+            place.store.step = died
+
+    def died(path: str) -> None:
+        if path != "2.root.json":
+            raise Died(path)
+
+    place.store.step = meanwhile
+    with pytest.raises(Died):
+        place.publish(SetKeys(role="timestamp", add=(new,), remove=old))
+    place.store.step = lambda _: None
+    with pytest.raises(ThresholdError):
+        place.read()
+
+    place.publish(AddTarget(role="targets", name="c", meta=meta(3)))
+
+    assert whole(place) == {"a", "b", "c"}
+
+
+def test_a_root_that_nobody_can_vouch_for_repairs_nothing(place: Place) -> None:
+    """
+    What was published before a root is believed only if the keys of that root signed the one before it.
+    """
+    place.publish(SetKeys(role="timestamp", add=(place.key(),), threshold=2))
+    place.store.files["timestamp.json"] = place.store.files["timestamp.json"].replace(b'"sig":"', b'"sig":"00')
+    place.store.files.pop("1.root.json")
+
+    with pytest.raises(UntrustedError):
+        place.publish(Witness(role="timestamp"))
+
+
+def test_a_collection_whose_snapshots_are_not_consistent_is_left_alone(place: Place) -> None:
+    """
+    There readers see halves whatever the order of files.
+    """
+    signed = place.read().root.signed
+    draft = Draft(TUF1, place.now, replace(signed, consistent_snapshot=False), {}, before=signed, touched={"root"})
+    find = place.publisher()._find()
+    place.store.files["2.root.json"] = draft.sign(find)[-1].raw
+    for role in ("snapshot", "targets"):
+        place.store.files[f"{role}.json"] = place.store.files[f"1.{role}.json"]
+
+    with pytest.raises(ChangeError, match="not consistent"):
+        place.publish(Witness(role="targets"))
+
+
+def test_changes_that_have_no_place(place: Place) -> None:
+    """
+    Each is refused before anything is signed.
+    """
+    key, other = place.key(), place.key()
+    place.publish(
+        Delegate(role="targets", name="team", keys=(key,), patterns=("team/*",)),
+        Delegate(role="team", name="sub", keys=(key,), patterns=("team/s*",)),
+    )
+    renamed = replace(other, id=key.id)
+
+    def delegate(name: str = "x", **terms: Any) -> Delegate:
+        return Delegate(**{"role": "targets", "name": name, "keys": (key,), "patterns": ("*",), **terms})
+
+    wrong: list[Change] = [
+        SetKeys(role="targets", threshold=0),
+        SetKeys(role="targets", threshold=2),
+        SetKeys(role="targets", remove=place.read().root.signed.roles["targets"].keyids),
+        SetKeys(role="targets", add=(key, replace(key, id="twice")), threshold=3),
+        SetKeys(role="team", add=(renamed,)),
+        SetKeys(role="nobody", add=(key,)),
+        SetKeys(role="team", add=(other,), delegator="team"),
+        delegate(name="root"),
+        delegate(name="Root"),
+        delegate(name="1.root"),
+        delegate(name=""),
+        delegate(name="a/../b"),
+        delegate(name="a\nb"),
+        delegate(name="x" * 201),
+        delegate(name="targets"),
+        delegate(name="team", role="team"),
+        delegate(patterns=()),
+        delegate(patterns=("",)),
+        delegate(hash_prefixes=("ab",)),
+        delegate(patterns=(), hash_prefixes=("AB",)),
+        delegate(keys=()),
+        delegate(threshold=2),
+        delegate(role="nobody"),
+        DelegateBins(role="targets", bits=1, prefix="bin", keys=(key,)),
+        DelegateBins(role="sub", bits=0, prefix="bin", keys=(key,)),
+        DelegateBins(role="sub", bits=17, prefix="bin", keys=(key,)),
+        DelegateBins(role="sub", bits=1, prefix="1.x", keys=(key,)),
+        DelegateBins(role="sub", bits=1, prefix="bin"),
+        Witness(role="nobody"),
+        AddTarget(role="nobody", name="a", meta=meta()),
+        RemoveTarget(role="nobody", name="a"),
+        AddTarget(role="sub", name="team/x", meta=meta()),
+        AddTarget(role="sub", name="team/s\udcff", meta=meta()),
+    ]
+    before = dict(place.store.files)
+    for change in wrong:
+        with pytest.raises(ChangeError):
+            place.publish(change)
+    assert place.store.files == before
+
+
+def test_delegations_change_their_terms_and_end(place: Place) -> None:
+    """
+    A role keeps what it said while its terms change, and begins anew when it is delegated to again.
+    """
+    key, other = place.key(), place.key()
+    team = Delegate(role="targets", name="team", keys=(key,), patterns=("*",))
+    place.publish(team, AddTarget(role="team", name="a", meta=meta(1)))
+    done = place.publish(replace(team, patterns=("*", "*/*"), terminating=True))
+    assert set(done) == {"targets", "snapshot", "timestamp"}
+    done = place.publish(replace(team, keys=(other,)))
+    assert set(done) == {"targets", "team", "snapshot", "timestamp"}
+    assert place.find("a").signers == (other.id,)
+    assert place.read().roles["targets"].signed.keys.keys() == {other.id}
+    place.publish(SetKeys(role="team", add=(key,), threshold=2))
+    assert len(place.find("a").signers) == 2
+    place.publish(Undelegate(role="targets", name="team"))
+    assert place.look("a") is None
+    assert place.read().snapshot.signed.meta["team"].version == 3
+    assert place.publish(Undelegate(role="targets", name="team")) == {}
+    assert place.publish(team)["team"] == 4
+    assert place.look("a") is None
+
+
+def test_a_role_of_two_delegators_satisfies_both(place: Place) -> None:
+    """
+    Readers may get to it on either way.
+    """
+    one, two = place.key(), place.key()
+    place.publish(
+        Delegate(role="targets", name="a", keys=(one,), patterns=("a/*",)),
+        Delegate(role="targets", name="b", keys=(one,), patterns=("b/*",)),
+    )
+    place.publish(Delegate(role="a", name="shared", keys=(one,), patterns=("*/*",)))
+    place.publish(Delegate(role="b", name="shared", keys=(two,), patterns=("*/*",)))
+    place.publish(
+        AddTarget(role="shared", name="a/x", meta=meta(1)),
+        AddTarget(role="shared", name="b/x", meta=meta(2)),
+    )
+    assert place.find("a/x").signers == (one.id,)
+    assert place.find("b/x").signers == (two.id,)
+    with pytest.raises(ChangeError, match="a and b delegate"):
+        place.publish(SetKeys(role="shared", add=(two,)))
+    place.publish(SetKeys(role="shared", add=(two,), threshold=2, delegator="a"))
+    assert len(place.find("a/x").signers) == 2

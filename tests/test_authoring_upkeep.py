@@ -249,7 +249,7 @@ def test_lint_finds_each(place: Place) -> None:
         },
         failed={"odd": AbsentError("odd", "1.odd.json")},
     )
-    findings = lint(seen, now)
+    findings = lint(seen, now, 14 * DAY)
     assert codes(findings) == set(CODES)
     assert all(str(finding).startswith(f"{finding.role}: ") for finding in findings)
     assert [finding.severity for finding in findings] == sorted(finding.severity for finding in findings)

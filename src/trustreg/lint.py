@@ -56,7 +56,7 @@ class Inspected:
     failed: Mapping[str, UntrustedError] = field(default_factory=dict)
 
 
-def lint(seen: Inspected, now: datetime, within: timedelta = timedelta(days=14)) -> tuple[Finding, ...]:
+def lint(seen: Inspected, now: datetime, within: timedelta = timedelta(days=2)) -> tuple[Finding, ...]:
     """Return what is odd about *seen*; what expires *within* that time is."""
     findings = [
         *_root(seen.root),

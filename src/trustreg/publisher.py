@@ -443,7 +443,7 @@ class Publisher:
         cast("Store", site.repository).remove(old)
         return old
 
-    def lint(self, gun: Gun, now: datetime, within: timedelta = timedelta(days=14)) -> tuple[Finding, ...]:
+    def lint(self, gun: Gun, now: datetime, within: timedelta = timedelta(days=2)) -> tuple[Finding, ...]:
         """Return what is odd about a TUF collection, errors first; see :mod:`trustreg.lint`."""
         site = self._store_of(gun)
         workflow = site.workflow(

@@ -51,6 +51,7 @@ def test_what_holds_for_a_collection(file: Path) -> None:
     assert [line.split(maxsplit=2) for line in lines[2:] if not line.startswith("trust_dir")] == [
         ["NAME", "VALUE", "SOURCE"],
         ["server", "https://trust.example:4443", f"{file}: registry[registry.example].server"],
+        ["store", "-", "default"],
         ["mirror", "registry.example/app", "default"],
         ["insecure_server", "false", "default"],
         ["insecure_registry", "false", "default"],

@@ -70,6 +70,7 @@ def test_nothing_is_set() -> None:
     site = load({}, {}).site(APP)
 
     assert site._asdict() == {
+        "store": None,
         "server": "https://registry.example",
         "named_server": False,
         "insecure_server": False,
@@ -394,6 +395,7 @@ def test_a_key_that_an_entry_lacks_comes_from_the_next(read: Callable[[str], Con
     assert [(row.name, row.value, row.source) for row in config.explain(APP)] == [
         ("trust_dir", str(user_data_path("trustreg")), "default"),
         ("server", "https://trust.example/prefix", f"{file}: registry[registry.example].server"),
+        ("store", None, "default"),
         ("mirror", "registry.example/team/app", "default"),
         ("insecure_server", False, "default"),
         ("insecure_registry", False, "default"),

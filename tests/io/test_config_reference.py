@@ -88,6 +88,8 @@ def test_the_schema_has_the_keys_of_the_code() -> None:
         {"defaults": {"server": "trust.example"}},
         {"defaults": {"server": "https://me@trust.example"}},
         {"defaults": {"server": "https://trust.example?x"}},
+        {"defaults": {"store": "/srv/trust"}},
+        {"defaults": {"store": "s3:/bucket"}},
         {"defaults": {"insecure_server": 1}},
         {"defaults": {"client": {"cert": "x"}}},
         {"defaults": {"pins": {}}},
@@ -118,11 +120,12 @@ def test_what_the_code_takes_the_schema_takes(match: str) -> None:
     """
     values = {
         "server": "http://[::1]:4443/prefix",
+        "store": "dir:/srv/trust/{gun}",
         "insecure_server": False,
         "insecure_registry": True,
         "ca": "~/ca.pem",
         "client": {"cert": "c", "key": "k"},
-        "pins": {"keys": [KEY.upper()], "certificates": ["c.pem"], "authorities": ["a.pem", "b.pem"]},
+        "pins": {"keys": [KEY.upper()], "certificates": ["c.pem"], "authorities": ["a.pem", "b.pem"], "root": "r.json"},
         "first_use": False,
         "roles": ["targets/releases", "targets"],
         "offline_grace": "7d",

@@ -22,7 +22,7 @@ from trustreg.io.settings import DEFAULTS, EVERYWHERE, Layer, Setting, is_host, 
 from trustreg.names import RELEASES, TARGETS, Gun, Reference
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from trustreg.io.settings import Flag
     from trustreg.io.stores.place import Place
@@ -159,12 +159,22 @@ class Config(NamedTuple):
     def explain(self, gun: Gun | None = None) -> tuple[Setting, ...]:
         """Return what holds for *gun*, spelled, and where it comes from; without one, whatever anybody set."""
         if gun:
-            rows = [self._find(name, gun) for name in DEFAULTS]
-            rows.insert(1, self._images(gun))
+            rows = [self._images(gun), *(self._find(name, gun) for name in DEFAULTS if name not in {"server", "store"})]
+            rows = [*self._explain_home(gun), *rows]
         else:
             said = ((layer.prefix, setting) for layer in self.layers for setting in layer.settings.values())
             rows = [s._replace(name=f"{prefix}{s.name}") for prefix, s in said if s.name not in EVERYWHERE]
         return tuple(row for setting in (self._find("trust_dir"), *rows) for row in spelled(setting))
+
+    def _explain_home(self, gun: Gun) -> Iterator[Setting]:
+        """Yield where the trust data of *gun* is: of server and store only the one that is asked."""
+        server, store, place = self._find("server", gun), self._find("store", gun), self._store(gun)
+        if place is None:
+            yield from (server, store._replace(value=None))
+            return
+        yield server._replace(value=None)
+        yield store._replace(value=str(place.of(gun, store.source)))
+        yield Setting("collection", str(self.collection(gun)), store.source)
 
     def _find(self, name: str, gun: Gun | None = None) -> Setting:
         layer = self._saying(name, gun)

@@ -289,17 +289,28 @@ class Workflow:
         if raw is None:
             return None, False
         claim = self._decode(ROOT, raw, Root)
-        self._above(claim, floor)
-        if claim.signed.version != floor.version:
+        if claim.signed.version > floor.version:
             raise VersionError(ROOT, floor.version, claim.signed.version)
-        return anchor(claim, self.gun), held
+        return self._again(claim, floor), held
 
     def _stand_in(self, claim: Envelope[Root], floor: Floor) -> Verified[Root]:
         """The root that was trusted is nowhere to be had: only the very same one may take its place."""
-        self._above(claim, floor)
-        if claim.signed.version != floor.version:
+        if claim.signed.version > floor.version:
             raise AbsentError(ROOT, self._dialect.locate(ROOT, version=floor.version))
-        return anchor(claim, self.gun)
+        return self._again(claim, floor)
+
+    def _again(self, claim: Envelope[Root], floor: Floor) -> Verified[Root]:
+        """Believe *claim* to be the root that was trusted: by its bytes, or by all who vouched for it.
+
+        One that is known by its version may have gained signatures since.
+        """
+        if not self._rules.by_version:
+            self._above(claim, floor)
+        root = anchor(claim, self.gun)
+        vouched = floor.keys and set(floor.keys) <= set(root.fingerprints)
+        if claim.signed.version < floor.version or not vouched:
+            self._above(claim, floor)
+        return root
 
     def _update_timestamp(self) -> Flow[None]:
         """TUF 5.4."""

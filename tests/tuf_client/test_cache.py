@@ -96,6 +96,34 @@ def test_a_lost_root_is_not_learnt_from_a_stranger(
     assert stranger.newest()["timestamp"] != client.trusted.get("timestamp")
 
 
+def test_a_lost_root_may_have_gained_signatures(repo: Repository, client: Client) -> None:
+    """The same version, signed by those who signed it before and somebody else, is the root that is trusted."""
+    first, second = ed25519("first"), ed25519("second")
+    repo.trust("root", first, second, threshold=1, sign=[first])
+    repo.publish()
+    client.settle()
+    (client.metadata_dir / "root.json").unlink()
+    repo.root.signers = [second, first]
+    repo.publish_root()
+
+    assert 0 == client.refresh()
+    assert repo.newest() == client.trusted
+
+
+@pytest.mark.parametrize("signs", ["newcomer", "second"])
+def test_a_lost_root_is_not_replaced_by_who_did_not_vouch_for_it(repo: Repository, client: Client, signs: str) -> None:
+    """Another root of that version does not do, though it lists the keys that are trusted and is signed as it asks."""
+    first, second = ed25519("first"), ed25519("second")
+    repo.trust("root", first, second, threshold=1, sign=[first])
+    repo.publish()
+    client.settle()
+    (client.metadata_dir / "root.json").unlink()
+    repo.trust("root", first, second, ed25519("newcomer"), threshold=1, sign=[ed25519(signs)])
+    repo.publish_root()
+
+    assert 1 == client.refresh()
+
+
 def test_files_of_another_role_are_not_taken_for_it(repo: Repository, client: Client) -> None:
     """Well-signed files in each other's places are damage like any other."""
     repo.publish()

@@ -20,37 +20,59 @@ if TYPE_CHECKING:
 
     from trustreg.agreement import Agreed
     from trustreg.aio import AsyncClient
+    from trustreg.ceremony import Ceremony
     from trustreg.client import Contents, Entry, RoleState, Trusted, Unknown, Untrusted, Verdict
     from trustreg.errors import InputError, TrustregError, UnavailableError, UntrustedError
+    from trustreg.facade import Publisher, Verifier
+    from trustreg.lint import Finding
     from trustreg.maps import AsyncMap, Map
     from trustreg.names import Digest, Gun, Reference
-    from trustreg.publisher import Published
+    from trustreg.publisher import Left, Published, Renewed
     from trustreg.reader import Target
-    from trustreg.sign.changes import AddTarget, RemoveTarget, Witness
+    from trustreg.sign.changes import (
+        AddTarget,
+        Delegate,
+        DelegateBins,
+        RemoveTarget,
+        SetExpiry,
+        SetKeys,
+        Undelegate,
+        Witness,
+    )
+    from trustreg.survey import Seat
     from trustreg.tuf import Client, trust
-    from trustreg.wire import Publisher, Verifier
 
 __all__ = [
     "AddTarget",
     "Agreed",
     "AsyncClient",
     "AsyncMap",
+    "Ceremony",
     "Client",
     "Contents",
+    "Delegate",
+    "DelegateBins",
     "Digest",
     "Entry",
+    "Finding",
     "Gun",
     "InputError",
+    "Left",
     "Map",
     "Published",
     "Publisher",
     "Reference",
     "RemoveTarget",
+    "Renewed",
     "RoleState",
+    "Seat",
+    "SetExpiry",
+    "SetKeys",
     "Target",
     "Trusted",
     "TrustregError",
     "UnavailableError",
+    "Undelegate",
     "Unknown",
     "Untrusted",
     "UntrustedError",
@@ -64,15 +86,27 @@ __all__ = [
 _HOMES = {
     "agreement": ("Agreed",),
     "aio": ("AsyncClient",),
+    "ceremony": ("Ceremony",),
     "client": ("Contents", "Entry", "RoleState", "Trusted", "Unknown", "Untrusted", "Verdict"),
     "errors": ("InputError", "TrustregError", "UnavailableError", "UntrustedError"),
+    "lint": ("Finding",),
     "maps": ("AsyncMap", "Map"),
     "names": ("Digest", "Gun", "Reference"),
-    "publisher": ("Published",),
-    "sign.changes": ("AddTarget", "RemoveTarget", "Witness"),
+    "publisher": ("Left", "Published", "Renewed"),
+    "sign.changes": (
+        "AddTarget",
+        "Delegate",
+        "DelegateBins",
+        "RemoveTarget",
+        "SetExpiry",
+        "SetKeys",
+        "Undelegate",
+        "Witness",
+    ),
     "reader": ("Target",),
+    "survey": ("Seat",),
     "tuf": ("Client", "trust"),
-    "wire": ("Publisher", "Verifier"),
+    "facade": ("Publisher", "Verifier"),
 }
 
 

@@ -1,23 +1,24 @@
-"""Where use cases meet their adapters: for the command line, and for programs that ``import trustreg``."""
+"""Where use cases meet their adapters: for the command line, and for :mod:`trustreg.facade`."""
 
 from __future__ import annotations
 
 import os
 from contextlib import nullcontext
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
 from trustreg import client
-from trustreg.errors import SettingError
-from trustreg.names import ROOT, Gun, Reference
+from trustreg.errors import KeyFileError, SettingError, UnsignedError
+from trustreg.names import ROOT, TARGETS, Gun, Reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
+    from trustreg.ceremony import Ceremony
     from trustreg.dialect import Dialect
     from trustreg.errors import TrustregError
     from trustreg.io.auth import Auth
@@ -25,15 +26,19 @@ if TYPE_CHECKING:
     from trustreg.io.config import Config, N
     from trustreg.io.config import Site as Settings
     from trustreg.io.docker import DockerCredentials
+    from trustreg.io.download import Progress
     from trustreg.io.keystore import FileKeyStore
     from trustreg.io.passphrases import Passphrases
     from trustreg.io.registry import HttpRegistry
     from trustreg.io.stores.place import Place
-    from trustreg.ports import Manifest, Repository
-    from trustreg.publisher import Published
+    from trustreg.metadata import Key
+    from trustreg.ports import HeldKey, Manifest, Repository, TargetFiles
+    from trustreg.publisher import Content, Published
     from trustreg.publisher import Publisher as Author
-    from trustreg.sign.changes import Change
+    from trustreg.reader import Target
+    from trustreg.sign.changes import RemoveTarget
     from trustreg.sign.signer import Signer
+    from trustreg.survey import Seat
 
 
 class Wiring:
@@ -111,12 +116,38 @@ class Wiring:
         return self._registry(reference.gun).manifest(reference)
 
     def collection(self, gun: Gun | None) -> Gun:
-        """Return the collection that signs for *gun*; without one, the one that there is."""
-        return self._config.collection(gun and self._config.logical(gun))
+        """Return a name by which to ask for the collection of the repository *gun*; without one, of the one there is.
+
+        Raises:
+            SettingError: There may be many.
+        """
+        return self._config.logical(gun) if gun else self._config.collection()
 
     def logical(self, name: N) -> N:
         """Return the name that *name* is signed under, where it is that of a copy in a mirror."""
         return self._config.logical(name)
+
+    def stored(self, gun: Gun) -> bool:
+        """Say whether the collection of *gun* is in a store, and not on a trust server."""
+        return self._config.site(gun).store is not None
+
+    def shelf(self, gun: Gun, now: datetime) -> Shelf:
+        """Return the files of the collection of *gun* as of *now*.
+
+        Raises:
+            SettingError: It is on a trust server, which keeps no files.
+            UntrustedError: A check failed.
+            UnavailableError: An answer could not be had.
+        """
+        if not self.stored(gun):
+            raise SettingError("store", f"a trust server keeps no files, and {gun} is on one: name its place")
+        return Shelf(self._site(gun), gun, now)
+
+    def seats(self, gun: Gun, now: datetime) -> tuple[Seat, ...]:
+        """Return who may sign what in the collection of *gun*; see :func:`trustreg.survey.seats`."""
+        from trustreg.survey import seats
+
+        return seats(self._site(gun), now)
 
     # --- writing ---
 
@@ -135,24 +166,53 @@ class Wiring:
         return Author(self._writable, self.keystore(), stage, _certify)
 
     def init(
-        self, gun: Gun, *, root_kind: str, kind: str, use: Iterable[str] = (), hold_snapshot: bool = False
+        self, gun: Gun, *, root_kind: str | None, kind: str, use: Iterable[str] = (), hold_snapshot: bool = False
     ) -> Published:
         """Begin the collection *gun* with keys that are here, by the beginnings of their ids, or new ones."""
         from trustreg.sign.signer import LocalSigner
 
-        if root_kind not in {"ecdsa", "rsa"} or kind not in {"ecdsa", "ed25519", "rsa"}:
-            raise SettingError("kind of key", f"root {root_kind!r}, others {kind!r}: a root is ecdsa or rsa")
+        stored = self.stored(gun)
+        root_kind = root_kind or ("ed25519" if stored else "ecdsa")
+        if {root_kind, kind} - _KINDS or (root_kind == "ed25519" and not stored):
+            problem = f"root {root_kind!r}, others {kind!r}: the root of a collection on a trust server is ecdsa or rsa"
+            raise SettingError("kind of key", problem)
 
         def make(role: str) -> Signer:
             return LocalSigner.generate(root_kind if role == ROOT else kind)
 
-        held = [self.keystore().find(start) for start in use]
+        held = [self.held(start) for start in use]
         return self.publisher().init(gun, self.now(), make, use=held, hold_snapshot=hold_snapshot)
+
+    def onlooker(self) -> Author:
+        """Return a writer of all configured collections without any keys: for drafts that show what is missing."""
+        from trustreg.io.stage import FileStage
+        from trustreg.publisher import Publisher as Author
+
+        return Author(self._site, _NoKeys(), lambda gun: FileStage(self._trust_dir, gun), _certify)
+
+    def removals(self, gun: Gun, name: str, now: datetime) -> tuple[RemoveTarget, ...]:
+        """Return what takes the target *name* out of the collection of *gun*; see :func:`trustreg.survey.removals`."""
+        from trustreg.survey import removals
+
+        return removals(self._writable(gun), gun, name, now)
 
     def forget(self, gun: Gun) -> None:
         """Remember nothing of the collection *gun* any more."""
         cache = self._site(gun).cache
         cast("FolderCache", cache).forget()
+
+    def read_ceremony(self, path: Path) -> Ceremony:
+        """Read the file of a ceremony.
+
+        Raises:
+            FileError: There is none, or it cannot be read.
+            FormatError, ThresholdError, TooLargeError: It is not one.
+        """
+        from trustreg.ceremony import Ceremony
+        from trustreg.dialects.tuf1 import Tuf1
+        from trustreg.io.files import read_bounded
+
+        return Ceremony.read(read_bounded(path, _LARGEST_CEREMONY), Tuf1())
 
     def keystore(self) -> FileKeyStore:
         """Return the private keys that are here."""
@@ -165,6 +225,62 @@ class Wiring:
 
         form = store_form(self._trust_dir)
         return FileKeyStore(self._trust_dir, form, self.passphrases(), warn=self._warn)
+
+    def held(self, start: str) -> HeldKey:
+        """Return the key that is here whose id begins with *start*, or the id that stores list it under.
+
+        Raises:
+            KeyFileError: There is none, or more than one.
+        """
+        try:
+            return self.keystore().find(start)
+        except KeyFileError:
+            here = self.keystore().keys()
+            found = [held for held in here if start and self.is_called(held, start)]
+            if len(found) != 1:
+                raise
+            return found[0]
+
+    def is_called(self, held: HeldKey, start: str) -> bool:
+        """Say whether the id of *held*, or the one that stores list it under, begins with *start*."""
+        ids = (held.id, self.listed(held).id if held.public else "")
+        return any(keyid.startswith(start.lower()) for keyid in ids)
+
+    def listed(self, held: HeldKey) -> Key:
+        """Return the key *held* as stores list it."""
+        from trustreg.dialects.tuf1 import Tuf1
+
+        key = held if held.public else self.keystore().open(held)
+        return Tuf1().key(key.kind, key.public)
+
+    def public_key(self, text: str) -> Key:
+        """Return a public key as stores list it: that in the PEM file *text*, or of the key here whose id begins so.
+
+        Raises:
+            KeyFileError: It is neither.
+        """
+        if not Path(text).is_file():
+            return self.listed(self.held(text))
+        from trustreg.dialects.tuf1 import Tuf1
+        from trustreg.io.files import read_bounded
+        from trustreg.sign.keyfile import LARGEST_KEY_FILE, read_public
+        from trustreg.sign.signer import describe
+
+        return Tuf1().key(*describe(read_public(read_bounded(Path(text), LARGEST_KEY_FILE), text)))
+
+    def new_key(self, role: str, gun: Gun, kind: str) -> Key:
+        """Make a key that is to sign *role* in the collection of *gun*, keep it here, and return it as stores list it.
+
+        Raises:
+            SettingError: There is no such *kind*.
+            PassphraseError: There is none to encrypt it under.
+        """
+        from trustreg.sign.signer import LocalSigner
+
+        if kind not in _KINDS:
+            raise SettingError("kind of key", f"{kind!r} is none of {', '.join(sorted(_KINDS))}")
+        home = None if role == ROOT else str(self._config.collection(gun))
+        return self.listed(self.keystore().add(LocalSigner.generate(kind), role, home))
 
     def passphrases(self) -> Passphrases:
         """Return where passphrases come from."""
@@ -288,205 +404,92 @@ class Wiring:
         return self._env.get("HOME") or str(Path("~").expanduser())
 
 
-class Verifier:
-    """Says whether images are what their publishers signed. Keep one; threads may share it.
-
-    Settings are those of the command line: flags given here win over the environment, that over the configuration file.
+class Shelf:
+    """The files of one collection as of one moment: look them up, and fetch them.
 
     Args:
-        server: The trust server, instead of the configured one.
-        store: The place of a collection without a server, ``dir:/srv/trust``, instead of the configured one.
-        trust_dir: Where trusted metadata is remembered.
-        config: Read this configuration file and no other.
-        ca: A PEM file with the CA of the trust server and the registry.
-        pins: Root key ids; only a root with one of them is believed.
-        first_use: Whether a root never seen before may be believed.
-        roles: The roles whose word counts, in order.
-        offline_grace: How old trust data may be while nobody can be reached.
-        max_age: For how long a collection that was read may answer again without asking the server.
-        env: The environment; by default that of the process.
-        clock: Reads the time; by default that of the machine.
-        trace: Is told of each request, one line each.
+        site: The collection, in a store.
+        gun: On whose behalf it is asked.
+        now: The time.
+
+    Raises:
+        UntrustedError: A check failed.
+        UnavailableError: An answer could not be had.
     """
 
-    def __init__(
-        self,
-        *,
-        server: str | None = None,
-        store: str | None = None,
-        trust_dir: str | os.PathLike[str] | None = None,
-        config: str | os.PathLike[str] | None = None,
-        ca: str | os.PathLike[str] | None = None,
-        pins: Iterable[str] = (),
-        first_use: bool | None = None,
-        roles: Iterable[str] = (),
-        offline_grace: timedelta | None = None,
-        max_age: timedelta = timedelta(0),
-        env: Mapping[str, str] | None = None,
-        clock: Callable[[], datetime] | None = None,
-        trace: Callable[[str], None] | None = None,
-    ) -> None:
-        flags = {
-            **_common(
-                server=server, store=store, trust_dir=trust_dir, config=config, ca=ca, pins=pins, first_use=first_use
-            ),
-            "roles": tuple(roles),
-            "offline_grace": f"{int(offline_grace.total_seconds())}s" if offline_grace else None,
-        }
-        self._clock = clock or _utc_now
-        self._wiring = Wiring(flags, os.environ if env is None else env, self._clock, trace)
-        self._verifier = self._wiring.verifier(max_age)
+    def __init__(self, site: client.Site, gun: Gun, now: datetime) -> None:
+        from trustreg.reader import Reader
 
-    def verify(self, image: str | Reference, *, compare: bool = True) -> client.Trusted:
-        """Require *image* to be what its publishers signed; see :meth:`trustreg.client.Verifier.verify`.
+        self._site, self._gun = site, gun
+        where = site.repository.where
+        self._reader = Reader(site.gun, site.dialect, where=where, pins=site.pins, limits=site.limits)
+        client.drive(self._reader.refresh(now), site.repository, site.cache)
+
+    @property
+    def root_keyids(self) -> tuple[str, ...]:
+        """Ids of the keys that vouched for the root, where it was believed because it came first; else nothing."""
+        workflow = self._reader.workflow
+        return workflow.root.keyids if workflow.first_use else ()
+
+    def find(self, name: str) -> Target:
+        """Look the target *name* up.
 
         Raises:
-            UntrustedError: It is not.
-            UnavailableError: An answer could not be had.
-            InputError: The name, or a setting, cannot be used.
+            UnsignedError: No role that may lists it.
         """
-        return self._verifier.verify(self._named(image), self._clock(), compare=compare)
+        found = client.drive(self._reader.find(name), self._site.repository, self._site.cache)
+        if found is None:
+            raise UnsignedError(str(self._gun), name, (TARGETS,))
+        return found
 
-    def judge(self, image: str | Reference, *, compare: bool = True) -> client.Verdict:
-        """Say whether *image* is what its publishers signed: Trusted, Untrusted or Unknown.
+    def fetch(self, target: Target, path: Path, progress: Progress | None = None) -> bool:
+        """Have *target* at *path*; return whether it had to be fetched; see :func:`trustreg.io.download.download`."""
+        from trustreg.io.download import download
 
-        Raises:
-            InputError: The name, or a setting, cannot be used.
-        """
-        return self._verifier.judge(self._named(image), self._clock(), compare=compare)
-
-    def judge_all(self, images: Iterable[str | Reference], *, compare: bool = True) -> list[client.Verdict]:
-        """Judge several images at once; the verdicts are in the order of the images."""
-        references = [_reference(image) for image in images]
-        return self._wiring.judge_all(references, self._verifier, self._clock(), compare=compare) if references else []
-
-    def contents(self, gun: str | Gun) -> client.Contents:
-        """Return everything that the collection *gun* says; see :meth:`trustreg.client.Verifier.contents`."""
-        return self._verifier.contents(self._wiring.logical(_gun(gun)), self._clock())
-
-    def _named(self, image: str | Reference) -> Reference:
-        return self._wiring.logical(_reference(image))
+        return download(cast("TargetFiles", self._site.repository), target, path, progress)
 
 
-class Publisher:
-    """Signs and publishes. Settings are found as by :class:`Verifier`.
+def gather(paths: Sequence[str | os.PathLike[str]], name: str = "", custom: Any = None) -> tuple[Content, ...]:
+    """Return the files at *paths*, and those in folders among them, as targets to be.
 
-    Args:
-        server: The trust server, instead of the configured one.
-        store: The place of a collection without a server, ``dir:/srv/trust``, instead of the configured one.
-        trust_dir: Where the keys are.
-        config: Read this configuration file and no other.
-        ca: A PEM file with the CA of the trust server and the registry.
-        pins: Root key ids; only a root with one of them is believed.
-        first_use: Whether a root never seen before may be believed.
-        passphrase_file: A file with the passphrase of the keys.
-        env: The environment; by default that of the process.
-        clock: Reads the time; by default that of the machine.
-        trace: Is told of each request, one line each.
+    A file is called by its last name, one in a folder by its path from that folder on. *name* stands in front where it
+    ends in a slash, and otherwise instead: there may be one file only then.
+
+    Raises:
+        SettingError: Two files would have the same name, or there are none.
+        FileError: One cannot be read.
     """
+    from trustreg.io.content import content_of
 
-    def __init__(
-        self,
-        *,
-        server: str | None = None,
-        store: str | None = None,
-        trust_dir: str | os.PathLike[str] | None = None,
-        config: str | os.PathLike[str] | None = None,
-        ca: str | os.PathLike[str] | None = None,
-        pins: Iterable[str] = (),
-        first_use: bool | None = None,
-        passphrase_file: str | os.PathLike[str] | None = None,
-        env: Mapping[str, str] | None = None,
-        clock: Callable[[], datetime] | None = None,
-        trace: Callable[[str], None] | None = None,
-    ) -> None:
-        flags = {
-            **_common(
-                server=server, store=store, trust_dir=trust_dir, config=config, ca=ca, pins=pins, first_use=first_use
-            ),
-            "passphrase_file": os.fspath(passphrase_file) if passphrase_file else None,
-        }
-        self._clock = clock or _utc_now
-        self._wiring = Wiring(flags, os.environ if env is None else env, self._clock, trace)
-
-    def init(
-        self,
-        gun: str | Gun | None = None,
-        *,
-        root_kind: str = "ecdsa",
-        kind: str = "ed25519",
-        use: Iterable[str] = (),
-        hold_snapshot: bool = False,
-    ) -> Published:
-        """Begin a collection; see :meth:`trustreg.publisher.Publisher.init`.
-
-        Args:
-            gun: Its name; a store that is the place of one collection names it.
-            root_kind: ``ecdsa`` or ``rsa``: what a new root key is.
-            kind: ``ed25519``, ``ecdsa`` or ``rsa``: what the other new keys are.
-            use: Ids, or how they begin, of keys that are here and are to be used for their roles.
-            hold_snapshot: Keep the snapshot key here; otherwise the server holds it.
-        """
-        gun = self._wiring.collection(None if gun is None else _gun(gun))
-        return self._wiring.init(gun, root_kind=root_kind, kind=kind, use=use, hold_snapshot=hold_snapshot)
-
-    def sign(self, image: str | Reference) -> Published:
-        """Sign what the registry serves for the tag of *image*, and publish that, after what is staged."""
-        return self._publish(*self._additions(image))
-
-    def remove(self, image: str | Reference) -> Published:
-        """Take the signature off the tag of *image*, and publish that, after what is staged."""
-        return self._publish(*self._removals(image))
-
-    def stage(self, image: str | Reference) -> tuple[Change, ...]:
-        """Stage what the registry serves for the tag of *image*; see :meth:`trustreg.publisher.Publisher.additions`."""
-        return self._stage(*self._additions(image))
-
-    def stage_removal(self, image: str | Reference) -> tuple[Change, ...]:
-        """Stage that the tag of *image* is signed no more; see :meth:`trustreg.publisher.Publisher.removals`."""
-        return self._stage(*self._removals(image))
-
-    def publish(self, gun: str | Gun) -> Published:
-        """Publish what is staged; see :meth:`trustreg.publisher.Publisher.publish`."""
-        return self._publish(self._wiring.logical(_gun(gun)), self._clock(), ())
-
-    def _additions(self, image: str | Reference) -> tuple[Gun, datetime, tuple[Change, ...]]:
-        named, now = self._wiring.logical(_reference(image)), self._clock()
-        return named.gun, now, self._wiring.publisher().additions(named, self._wiring, now)
-
-    def _removals(self, image: str | Reference) -> tuple[Gun, datetime, tuple[Change, ...]]:
-        named, now = self._wiring.logical(_reference(image)), self._clock()
-        return named.gun, now, self._wiring.publisher().removals(named, now)
-
-    def _publish(self, gun: Gun, now: datetime, changes: tuple[Change, ...]) -> Published:
-        return self._wiring.publisher().publish(gun, now, changes)
-
-    def _stage(self, gun: Gun, _: datetime, changes: tuple[Change, ...]) -> tuple[Change, ...]:
-        self._wiring.publisher().stage(gun, changes)
-        return changes
+    found: dict[str, Path] = {}
+    alone = bool(name) and not name.endswith("/")
+    for given in map(Path, paths):
+        top = given.resolve() if given.name in {"", ".."} else given
+        files = sorted(path for path in top.rglob("*") if path.is_file()) if top.is_dir() else [top]
+        for path in files:
+            called = name if alone else f"{name}{path.relative_to(top.parent).as_posix()}"
+            if called in found:
+                raise SettingError(str(path), f"{found[called]} is to be called {called} already")
+            found[called] = path
+    if not found:
+        raise SettingError(", ".join(map(str, paths)), "there are no files")
+    return tuple(content_of(path, called, custom) for called, path in found.items())
 
 
-def _common(
-    *,
-    server: str | None,
-    store: str | None,
-    trust_dir: str | os.PathLike[str] | None,
-    config: str | os.PathLike[str] | None,
-    ca: str | os.PathLike[str] | None,
-    pins: Iterable[str],
-    first_use: bool | None,
-) -> dict[str, Any]:
-    paths = {"trust_dir": trust_dir, "config": config, "ca": ca}
-    flags = {name: os.fspath(path) if path else None for name, path in paths.items()}
-    return {**flags, "server": server, "store": store, "pin": tuple(pins), "first_use": first_use}
+class _NoKeys:
+    """A key store with nothing in it."""
 
+    def keys(self) -> tuple[HeldKey, ...]:
+        return ()
 
-def _gun(gun: str | Gun) -> Gun:
-    return Gun(gun) if isinstance(gun, str) else gun
+    def open(self, held: HeldKey) -> Signer:
+        raise AssertionError(held)
 
+    def add(self, signer: Signer, role: str, gun: str | None) -> HeldKey:
+        raise AssertionError(signer, role, gun)
 
-def _reference(image: str | Reference) -> Reference:
-    return Reference.parse(image) if isinstance(image, str) else image
+    def remove(self, held: HeldKey) -> None:
+        raise AssertionError(held)
 
 
 def _certify(signer: Signer, gun: Gun, now: datetime) -> bytes:
@@ -495,8 +498,6 @@ def _certify(signer: Signer, gun: Gun, now: datetime) -> bytes:
     return root_certificate(signer, gun, now, serial=int.from_bytes(os.urandom(16), "big"))
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
+_KINDS = {"ed25519", "ecdsa", "rsa"}
+_LARGEST_CEREMONY = 256 << 20  # bytes
 _AT_ONCE = 8  # images judged at the same time

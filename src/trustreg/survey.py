@@ -1,0 +1,121 @@
+"""Who may sign what in a collection, and who lists a name: for people who look after one and are about to change it."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from trustreg.client import Site
+from trustreg.errors import UnsignedError
+from trustreg.metadata import Bins, Delegation, Key, Role, Signed, Targets
+from trustreg.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, TOP_LEVEL, Gun
+from trustreg.publishing import Reading, in_search_order, read
+from trustreg.sign.changes import RemoveTarget
+from trustreg.values import dataclass, field
+from trustreg.verify.signatures import Verified
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seat:
+    """Who may sign a role, by the word of one delegator.
+
+    Attributes:
+        name: The role; for bins, what their names begin with.
+        delegator: Who says so.
+        threshold: How many have to sign.
+        keys: Who may, in the order in which they are listed.
+        signed_by: Ids of those that have signed the version that there is.
+        version: That version; ``None`` for bins, each of which has its own.
+        expires: Until when it is good; ``None`` for bins.
+        patterns: Of a delegation, what it may speak for: globs, or beginnings with ``*`` behind them.
+        hash_prefixes: The same as beginnings of the sha256 of names.
+        terminating: What it may speak for and does not list, nobody after it may.
+        bins: How many there are; ``None`` where it is a role.
+    """
+
+    name: str
+    delegator: str
+    threshold: int
+    keys: tuple[Key, ...]
+    signed_by: tuple[str, ...] = ()
+    version: int | None = None
+    expires: datetime | None = None
+    patterns: tuple[str, ...] = ()
+    hash_prefixes: tuple[str, ...] = field(default=(), repr=False)
+    terminating: bool = False
+    bins: int | None = None
+
+
+def seats(site: Site, now: datetime) -> tuple[Seat, ...]:
+    """Return the seats of the collection at *site*, top-level roles first; bins are not opened.
+
+    Raises:
+        UntrustedError: A check failed.
+        UnavailableError: An answer could not be had.
+    """
+    reading = read(site, now)
+    root, flow = reading.root.signed, reading.workflow
+    top: dict[str, Verified[Signed]] = {
+        ROOT: reading.root,
+        TARGETS: flow.roles[TARGETS],
+        SNAPSHOT: flow.snapshot,
+        TIMESTAMP: flow.timestamp,
+    }
+    found = [_seat(root.roles[name], ROOT, dict(root.keys), top[name]) for name in TOP_LEVEL]
+    ahead, seen = [TARGETS], {TARGETS}
+    while ahead:
+        delegator = ahead.pop(0)
+        part = flow.roles[delegator].signed
+        if part.bins:
+            found.append(_seat(part.bins, delegator, dict(part.keys), None))
+            continue
+        for delegation in part.delegations:
+            loaded = reading.load(delegation.name)
+            found.append(_seat(delegation, delegator, dict(part.keys), loaded))
+            if loaded and delegation.name not in seen:
+                seen.add(delegation.name)
+                ahead.append(delegation.name)
+    return tuple(found)
+
+
+def removals(site: Site, gun: Gun, name: str, now: datetime) -> tuple[RemoveTarget, ...]:
+    """Return what takes the target *name* out of every role that says it to somebody who looks for it.
+
+    Raises:
+        UnsignedError: None of them lists it; it was looked for on behalf of *gun*.
+    """
+    reading = read(site, now)
+    asked = tuple(dict.fromkeys(_asked(reading, name)))
+    changes = tuple(RemoveTarget(role=role, name=name) for role in asked if _lists(reading, role, name))
+    if not changes:
+        raise UnsignedError(str(gun), name, asked)
+    return changes
+
+
+def _asked(reading: Reading, name: str) -> Iterator[str]:
+    def load(_above: str, role: str) -> Targets | None:
+        part = reading.load(role)
+        return part.signed if part else None
+
+    for chain in in_search_order(name, load):
+        yield chain[-1]
+
+
+def _lists(reading: Reading, role: str, name: str) -> bool:
+    part = reading.load(role)
+    return part is not None and name in part.signed.targets
+
+
+def _seat(role: Role | Bins, delegator: str, keys: dict[str, Key], part: Verified[Signed] | None) -> Seat:
+    delegation = role if isinstance(role, Delegation) else None
+    return Seat(
+        name=role.prefix if isinstance(role, Bins) else role.name,
+        delegator=delegator,
+        threshold=role.threshold,
+        keys=tuple(keys[keyid] for keyid in role.keyids if keyid in keys),
+        signed_by=part.keyids if part else (),
+        version=part.signed.version if part else None,
+        expires=part.signed.expires if part else None,
+        patterns=(*(f"{start}*" for start in delegation.prefixes), *delegation.patterns) if delegation else (),
+        hash_prefixes=delegation.hash_prefixes if delegation else (),
+        terminating=bool(delegation and delegation.terminating),
+        bins=len(role) if isinstance(role, Bins) else None,
+    )

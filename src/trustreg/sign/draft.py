@@ -515,7 +515,8 @@ class Draft:
     def _signs(self, role: str, due: bool, find: Find) -> bool:  # noqa: FBT001 # it is what is asked
         if self.unattended:
             return due or role in self.touched
-        return any(find(self.root.keys[keyid]) for keyid in self.root.roles[role].keyids)
+        keys = self.root.keys
+        return any(find(keys[keyid]) for keyid in self.root.roles[role].keyids if keyid in keys)
 
     def _next(self, name: str, old: S) -> S:
         version = max(old.version, self.taken.get(self.dialect.locate(name), 0)) + 1

@@ -88,7 +88,7 @@ def _by_its_own(claim: Envelope[Root], gun: Gun, fault: "_Fault") -> Verified[Ro
     """Verify *claim* by those of its own root keys that are without fault."""
     root = claim.signed
     role = root.roles[ROOT]
-    faults = {keyid: _fault(root, root.keys[keyid], gun, fault) for keyid in role.keyids}
+    faults = {keyid: _fault(root, root.keys.get(keyid), gun, fault) for keyid in role.keyids}
     sound = tuple(keyid for keyid, found in faults.items() if found is None)
     found = "; ".join(f"key {keyid[:12]} {why}" for keyid, why in faults.items() if why)
     if len(sound) < role.threshold:
@@ -99,7 +99,9 @@ def _by_its_own(claim: Envelope[Root], gun: Gun, fault: "_Fault") -> Verified[Ro
         raise ThresholdError(exc.role, exc.needed, exc.valid, (*exc.why, found) if found else exc.why) from exc
 
 
-def _fault(root: Root, key: Key, gun: Gun, fault: "_Fault") -> str | None:
+def _fault(root: Root, key: Key | None, gun: Gun, fault: "_Fault") -> str | None:
+    if key is None:
+        return "is not listed"
     if not root.certified:
         return fault(key, None)
     if not key.certificates:

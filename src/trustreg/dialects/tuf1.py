@@ -238,7 +238,8 @@ def _key(keyid: str, item: Members) -> Key:
     public = item.members("keyval").value.get("public")
     kind = "ecdsa" if keytype.startswith("ecdsa-sha2-") else keytype
     raw = _public(kind, public) if isinstance(public, str) else None
-    return Key(id=keyid, kind=kind, public=raw or b"", sound=raw is not None, scheme=scheme, spelled=item.value)
+    sound = raw is not None and scheme in _SCHEMES
+    return Key(id=keyid, kind=kind, public=raw or b"", sound=sound, scheme=scheme, spelled=item.value)
 
 
 def _public(kind: str, text: str) -> bytes | None:
@@ -461,6 +462,13 @@ _SHORT = {b"\b": rb"\b", b"\f": rb"\f", b"\n": rb"\n", b"\r": rb"\r", b"\t": rb"
 _POINT = re.compile(r"04[0-9a-f]{128}")
 _P256 = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d030107034200")
 _PEM = re.compile(r"-----BEGIN (?P<kind>(?:RSA )?PUBLIC KEY)-----\s(?P<der>[A-Za-z0-9+/=\s]+)-----END (?P=kind)-----")
+_SCHEMES = frozenset(  # verify.signatures knows those of Notary besides, which nobody signs TUF metadata with
+    (
+        "ed25519",
+        *(f"ecdsa-sha2-nistp{bits}" for bits in (256, 384, 521)),
+        *(f"{padding}-sha{bits}" for padding in ("rsassa-pss", "rsa-pkcs1v15") for bits in (256, 384, 512)),
+    )
+)
 _CURVES = (
     (bytes.fromhex("06052b81040022"), "ecdsa-sha2-nistp384"),
     (bytes.fromhex("06052b81040023"), "ecdsa-sha2-nistp521"),

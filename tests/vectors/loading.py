@@ -1,4 +1,4 @@
-"""Read vectors/notary1 strictly, and say what trustreg makes of one, in the vector's own words."""
+"""Read vectors/notary1 and vectors/tuf1 strictly, and say what trustreg makes of one, in the vector's own words."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from cryptography.x509 import load_pem_x509_certificate
 
 from tests.verify.world import World
 from trustreg.dialects.notary1 import Notary1
+from trustreg.dialects.tuf1 import Tuf1
 from trustreg.errors import UntrustedError
 from trustreg.names import TARGETS, TOP_LEVEL, Gun
 from trustreg.verify.pinning import Pins
@@ -24,6 +25,7 @@ from trustreg.verify.workflow import Limits, Workflow
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from trustreg.dialect import Dialect
     from trustreg.verify.workflow import Found
 
 VECTORS = Path(__file__).parent.parent.parent / "vectors"
@@ -63,7 +65,7 @@ class Vector:
         return Workflow(dialect, gun, self.now, pins=self.pins, limits=self.limits)
 
 
-DIALECTS = {"notary1": Notary1()}
+DIALECTS: Mapping[str, Dialect] = {"notary1": Notary1(), "tuf1": Tuf1()}
 
 
 @cache
@@ -79,11 +81,11 @@ def read(name: str, spelled: dict[str, Any]) -> Vector:
     """Read the vector called *name*; raise :class:`VectorError` where a field is missing or unknown."""
     _fields(name, spelled, {f.name for f in fields(Vector)} - {"name", "limits"}, {"limits"})
     pins, memory, ask = spelled["pins"], spelled["memory"], spelled["ask"]
-    _fields(f"{name} pins", pins, {"keys", "certificates", "authorities", "first_use"})
+    _fields(f"{name} pins", pins, {"keys", "certificates", "authorities", "first_use"}, {"root"})
     _fields(f"{name} memory", memory, {"floors", "refreshed"})
     _fields(f"{name} ask", ask, {"gun"}, {"name", "roles", "delegated"})
     for role, floor in memory["floors"].items():
-        _fields(f"{name} floor of {role}", floor, {"version", "sha256", "keys"})
+        _fields(f"{name} floor of {role}", floor, {"version", "sha256", "keys"}, {"listed"})
     if "error" in spelled["expect"]:
         _fields(f"{name} expect", spelled["expect"], {"error", "facts"})
     else:
@@ -98,11 +100,15 @@ def read(name: str, spelled: dict[str, Any]) -> Vector:
             keys=tuple(pins["keys"]),
             certificates=tuple(map(_der, pins["certificates"])),
             authorities=tuple(map(_der, pins["authorities"])),
+            root=_content(pins["root"]) if "root" in pins else None,
             first_use=pins["first_use"],
         ),
         kept={role: _content(shown) for role, shown in spelled["kept"].items()},
         memory=Memory(
-            {role: Floor(f["version"], f["sha256"], tuple(f["keys"])) for role, f in memory["floors"].items()},
+            {
+                role: Floor(f["version"], f["sha256"], tuple(f["keys"]), f.get("listed", {}))
+                for role, f in memory["floors"].items()
+            },
             _time(memory["refreshed"]) if memory["refreshed"] else None,
         ),
         repository={path: _content(shown) for path, shown in spelled["repository"].items()},
@@ -142,7 +148,7 @@ def answer(vector: Vector, workflow: Workflow, world: World) -> dict[str, Any]:
         }
     found: Found | None = None
     if "name" in vector.ask:
-        found = world.drive(workflow.find(vector.ask["name"], tuple(vector.ask["roles"])))
+        found = world.drive(workflow.find(vector.ask["name"], tuple(vector.ask.get("roles", ()))))
     return {
         "expires": _spelled(workflow.expires(found.chain if found else ())),
         "found": {

@@ -34,7 +34,7 @@ def test_makers_are_found() -> None:
     """
     By their folders.
     """
-    assert {"canonical", "keys", "names", "notary1"} <= {maker.FOLDER.name for maker in makers()}
+    assert {"canonical", "keys", "names", "notary1", "tuf1"} <= {maker.FOLDER.name for maker in makers()}
 
 
 def test_every_folder_has_a_maker() -> None:
@@ -84,20 +84,21 @@ def test_every_vector_says_what_it_is_about() -> None:
     """
     A comment of its own words, one line long, and where it comes from.
     """
-    for vector in load("notary1"):
+    for vector in (*load("notary1"), *load("tuf1")):
         assert vector.comment.isprintable()
         assert vector.comment[0].islower() or not vector.comment[0].isalpha() or vector.comment.split()[0].isupper()
         assert not vector.comment.endswith(".")
         assert vector.source
 
 
-def test_every_error_of_the_workflow_is_met() -> None:
+@pytest.mark.parametrize(("folder", "more"), [("notary1", set()), ("tuf1", {"unlisted"})])
+def test_every_error_of_the_workflow_is_met(folder: str, more: set[str]) -> None:
     """
     No check without a vector that fails it.
     """
-    met = {vector.expect.get("error") for vector in load("notary1")}
+    met = {vector.expect.get("error") for vector in load(folder)}
 
-    assert met == {
+    assert met == more | {
         None,
         "absent",
         "content",
@@ -120,9 +121,10 @@ def test_the_readme_names_every_field_and_error() -> None:
     Whoever implements a reader finds all of them there.
     """
     text = (VECTORS / "README.md").read_text("utf-8")
-    met = {str(vector.expect["error"]) for vector in load("notary1") if "error" in vector.expect}
-    facts = {name for vector in load("notary1") for name in vector.expect.get("facts", ())}
-    names = {field.name for field in fields(Vector)} - {"name"}
+    every = (*load("notary1"), *load("tuf1"))
+    met = {str(vector.expect["error"]) for vector in every if "error" in vector.expect}
+    facts = {name for vector in every for name in vector.expect.get("facts", ())}
+    names = {"listed"} | {field.name for field in fields(Vector)} - {"name"}
 
     assert {name for name in (*names, *met, *facts) if f"`{name}`" not in text} == set()
     assert {path.name for path in VECTORS.iterdir() if path.is_dir() and path.name != "make"} <= {

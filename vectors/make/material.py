@@ -163,7 +163,23 @@ def signature(private: Private, method: str, payload: bytes) -> bytes:
         return b"".join(number.to_bytes(width, "big") for number in decode_dss_signature(der))
     if method == "rsapkcs1v15":
         return private.sign(payload, padding.PKCS1v15(), hashes.SHA256())
-    return _pss(private, payload)
+    return pss(private, payload)
+
+
+def pss(private: rsa.RSAPrivateKey, payload: bytes, size: int = 32) -> bytes:
+    """Sign as RFC 8017 section 9.1.1 says, with SHA-256 and a salt of *size* bytes that is always the same."""
+    numbers = private.private_numbers()
+    modulus = numbers.public_numbers.n
+    width = (modulus.bit_length() + 7) // 8
+    salt = _stream("salt", size)
+    digest = hashlib.sha256(bytes(8) + hashlib.sha256(payload).digest() + salt).digest()
+    block = b"\x01" + salt
+    block = block.rjust(width - 33, b"\x00")
+    mask = b"".join(hashlib.sha256(digest + at.to_bytes(4, "big")).digest() for at in range(width // 32 + 1))
+    masked = bytearray(a ^ b for a, b in zip(block, mask, strict=False))
+    masked[0] &= 0x7F
+    message = int.from_bytes(bytes(masked) + digest + b"\xbc", "big")
+    return pow(message, numbers.d, modulus).to_bytes(width, "big")
 
 
 def as_der(value: bytes) -> bytes:
@@ -196,22 +212,6 @@ def _key_usage(*, key_cert_sign: bool) -> x509.KeyUsage:
         encipher_only=False,
         decipher_only=False,
     )
-
-
-def _pss(private: rsa.RSAPrivateKey, payload: bytes) -> bytes:
-    """Sign as RFC 8017 section 9.1.1 says, with SHA-256 and a salt that is no secret and always the same."""
-    numbers = private.private_numbers()
-    modulus = numbers.public_numbers.n
-    size = (modulus.bit_length() + 7) // 8
-    salt = _stream("salt", 32)
-    digest = hashlib.sha256(bytes(8) + hashlib.sha256(payload).digest() + salt).digest()
-    block = b"\x01" + salt
-    block = block.rjust(size - 33, b"\x00")
-    mask = b"".join(hashlib.sha256(digest + at.to_bytes(4, "big")).digest() for at in range(size // 32 + 1))
-    masked = bytearray(a ^ b for a, b in zip(block, mask, strict=False))
-    masked[0] &= 0x7F
-    message = int.from_bytes(bytes(masked) + digest + b"\xbc", "big")
-    return pow(message, numbers.d, modulus).to_bytes(size, "big")
 
 
 def _stream(label: str, size: int) -> bytes:

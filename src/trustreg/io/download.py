@@ -115,16 +115,17 @@ def is_there(target: Target, path: Path) -> bool:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except (OSError, ValueError):
         return False
-    with os.fdopen(descriptor, "rb", buffering=0) as file:
-        if os.fstat(descriptor).st_size != target.length:
+    try:
+        found, receipt = os.fstat(descriptor), Receipt(target)
+        if not stat.S_ISREG(found.st_mode) or found.st_size != target.length:
             return False
-        receipt = Receipt(target)
-        try:
-            while piece := file.read(_PIECE):
-                receipt.take(piece)
-            receipt.close()
-        except (ContentError, OSError):
-            return False
+        while piece := os.read(descriptor, _PIECE):
+            receipt.take(piece)
+        receipt.close()
+    except (ContentError, OSError):
+        return False
+    finally:
+        os.close(descriptor)
     return True
 
 
@@ -145,6 +146,9 @@ class Landing:
     def __enter__(self) -> Self:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(FileNotFoundError):
+                if stat.S_ISDIR(self._path.lstat().st_mode):
+                    raise IsADirectoryError(errno.EISDIR, "")
             self._descriptor = self._open()
         except (OSError, ValueError) as exc:
             raise file_error(self._path, exc) from exc
@@ -204,6 +208,8 @@ class Landing:
         """Require the file to be the target, and put it in place; raise :class:`ContentError`."""
         self._receipt.close()
         try:
+            if not _is_ours(os.fstat(self._descriptor), self._aside):
+                raise FileError(str(self._aside), "somebody else has replaced this file")
             os.fsync(self._descriptor)
             self._aside.replace(self._path)
             self._aside = self._known_as = self._path
@@ -262,7 +268,7 @@ def _broken_off(exc: UnavailableError) -> UnavailableError:
 def _is_ours(found: os.stat_result, path: Path) -> bool:
     """Say whether what was *found* is the file at *path* still, and nobody else has it under another name."""
     alone = stat.S_ISREG(found.st_mode) and found.st_nlink == 1 and found.st_uid == os.geteuid()
-    return alone and os.path.samestat(found, path.stat())
+    return alone and os.path.samestat(found, path.lstat())
 
 
 _ATTEMPTS = 32

@@ -246,6 +246,11 @@ class Wiring:
         ids = (held.id, self.listed(held).id if held.public else "")
         return any(keyid.startswith(start.lower()) for keyid in ids)
 
+    def here(self) -> dict[bytes, HeldKey]:
+        """Return the keys that are here by their public half, as far as that is known without opening them."""
+        held = self.keystore().keys()
+        return {key.public: key for key in held if key.public}
+
     def listed(self, held: HeldKey) -> Key:
         """Return the key *held* as stores list it."""
         from trustreg.dialects.tuf1 import Tuf1

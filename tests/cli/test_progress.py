@@ -123,15 +123,15 @@ def test_those_who_want_silence_are_counted() -> None:
         def stop(self) -> None:
             said.append(f"-{self.what}")
 
-    line = progress._Line(Spinner)
+    line = progress._Line()
     line.hush(1)
-    line.show("a")
+    line.show(lambda: Spinner("a"))
     line.hush(1)
     line.hush(-1)
     assert said == []
     line.hush(-1)
     line.hush(1)
-    line.show("b")
+    line.show(lambda: Spinner("b"))
     line.hush(-1)
     line.show(None)
 

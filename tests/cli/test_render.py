@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.world import GUN, IMAGE, NOW, World
+from trustreg.cli.changes import say_change
 from trustreg.cli.commands import cli
 from trustreg.cli.entry import run
 from trustreg.cli.render import (
@@ -17,7 +18,6 @@ from trustreg.cli.render import (
     print_json,
     print_verdict,
     say,
-    say_change,
     spell_contents,
 )
 from trustreg.names import Reference
@@ -108,7 +108,7 @@ def odd(world: World) -> Contents:
         (lambda world: print_inspection(odd(world), ODD), 14),
         (lambda world: print_inspection(odd(world), "2.0\x1b["), 13),
         (lambda world: print_verdict(replace(world.verifier().verify(IMAGE, NOW), tag=ODD)), 1),
-        (lambda _: say(say_change(RemoveTarget(role="targets", name=ODD), GUN)), 1),
+        (lambda _: say(say_change(RemoveTarget(role="targets", name=ODD), f"{GUN}:")), 1),
         (lambda world: print_json(spell_contents(odd(world))), None),
     ],
 )

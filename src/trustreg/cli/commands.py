@@ -38,6 +38,12 @@ def cli() -> None:
       trustreg init registry.example/team/app
       trustreg sign registry.example/team/app:1.0
       trustreg verify registry.example/team/app:1.0
+
+    \b
+    One without a server, in the registry itself, in a bucket or in a folder:
+      trustreg init --store oci: registry.example/team/app
+      trustreg init --store s3://trust/tools
+      trustreg init --store dir:/srv/trust
     """
 
 
@@ -49,6 +55,15 @@ _COMMANDS = {
     "sign": "write",
     "publish": "write",
     "remove": "write",
+    "add": "files",
+    "fetch": "files",
+    "status": "upkeep",
+    "unstage": "upkeep",
+    "role": "role",
+    "ceremony": "ceremony",
+    "renew": "upkeep",
+    "prune": "upkeep",
+    "lint": "upkeep",
     "forget": "write",
     "key": "key",
     "config": "config",

@@ -1,8 +1,9 @@
 """Options that several commands share, and the types of their arguments."""
 
 import os
+import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
@@ -52,6 +53,44 @@ def _gun(text: str) -> Gun:
 
 IMAGE = _Named("image", Reference.parse)
 GUN = _Named("gun", _gun)
+
+
+class _Duration(_ParamType):
+    """A number and its unit, ``90s``, ``15m``, ``36h``, ``7d``."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return a duration, or fail as a usage error."""
+        if isinstance(value, timedelta):
+            return value
+        found = re.fullmatch("([0-9]{1,7})([smhd])", value)
+        if not found:
+            self.fail(f"{value!r} is not a number and its unit, as 90s, 15m, 36h or 7d.", param, ctx)
+        return timedelta(seconds=int(found[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86_400}[found[2]])
+
+
+class _Moment(_ParamType):
+    """A day, or a day and a time, in UTC where nothing else is said."""
+
+    name = "date"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return a moment, or fail as a usage error."""
+        if isinstance(value, datetime):
+            return value
+        try:
+            found = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a day, as 2027-01-31, or a time, as 2027-01-31T12:00Z.", param, ctx)
+        return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+DURATION, MOMENT = _Duration(), _Moment()
+
+gun_option = click.option(
+    "--gun", type=GUN, help="The repository whose collection is meant, where a store is not the place of one alone."
+)
 
 as_format = click.option(
     "--format", "as_", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to print it."

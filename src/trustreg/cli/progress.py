@@ -17,9 +17,26 @@ def progress(what: str) -> Iterator[None]:
     if not sys.stderr.isatty():
         yield
         return
+    with _shown(lambda: _status(what)):
+        yield
+
+
+@contextmanager
+def transfer(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show on a terminal how much of *what* is there, once it takes long; hand over what is to be told of it."""
+    bar = _Bar(what)
+    if not sys.stderr.isatty():
+        yield bar.tell
+        return
+    with _shown(bar.restarted):
+        yield bar.tell
+
+
+@contextmanager
+def _shown(make: Callable[[], Any]) -> Iterator[None]:
     from threading import Timer
 
-    timer = Timer(_PATIENCE, _LINE.show, (what,))
+    timer = Timer(_PATIENCE, _LINE.show, (make,))
     timer.daemon = True
     timer.start()
     try:
@@ -40,18 +57,18 @@ def hushed() -> Iterator[None]:
 
 
 class _Line:
-    """The line of the terminal that progress is shown in; ``spinner`` makes something to start and stop."""
+    """The line of the terminal that progress is shown in."""
 
-    def __init__(self, spinner: Callable[[str], Any]) -> None:
-        self._spinner, self._lock = spinner, Lock()
-        self._what: str | None = None
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._make: Callable[[], Any] | None = None
         self._running: Any = None
         self._hushed = 0
 
-    def show(self, what: str | None) -> None:
-        """Show *what* as soon as nothing hushes it, or nothing any more."""
+    def show(self, make: Callable[[], Any] | None) -> None:
+        """Show what *make* makes, to be started and stopped, as soon as nothing hushes it; or nothing any more."""
         with self._lock:
-            self._what = what
+            self._make = make
             self._update()
 
     def hush(self, change: int) -> None:
@@ -64,9 +81,36 @@ class _Line:
         if self._running is not None:
             self._running.stop()
             self._running = None
-        if self._what is not None and not self._hushed:
-            self._running = self._spinner(self._what)
+        if self._make is not None and not self._hushed:
+            self._running = self._make()
             self._running.start()
+
+
+class _Bar:
+    """How much of something is there. It may be told by one thread and shown by another."""
+
+    def __init__(self, what: str) -> None:
+        self._what, self._done, self._total = what, 0, 0
+        self._shown: Any = None
+
+    def tell(self, done: int, total: int) -> None:
+        """Take note that *done* bytes of *total* are there."""
+        self._done, self._total = done, total
+        if self._shown is not None:
+            self._shown.update(0, completed=done, total=total)
+
+    def restarted(self) -> Any:
+        """Return something to start and stop that shows what is known by now."""
+        from rich.console import Console
+        from rich.markup import escape
+        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+        from trustreg.errors import shown
+
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+        self._shown = Progress(*columns, console=Console(stderr=True), transient=True)
+        self._shown.add_task(escape(shown(self._what)), completed=self._done, total=self._total or None)
+        return self._shown
 
 
 def _status(what: str) -> Any:
@@ -76,4 +120,4 @@ def _status(what: str) -> Any:
 
 
 _PATIENCE = 1.0  # seconds
-_LINE = _Line(_status)
+_LINE = _Line()

@@ -16,19 +16,24 @@ from trustreg.wire import Wiring
 
 
 @click.command("list", short_help="List the signed tags.")
-@click.argument("gun", type=GUN)
+@click.argument("gun", type=GUN, required=False)
 @as_format
 @reading
 @click.pass_context
-def list_(ctx: click.Context, wiring: Wiring, gun: Gun, as_: str) -> None:
-    """List the signed tags of GUN, the collection of a repository.
+def list_(ctx: click.Context, wiring: Wiring, gun: Gun | None, as_: str) -> None:
+    """List the signed tags of the repository GUN.
+
+    Without GUN, list all that is signed in the collection that a store is the place of, by its name in full: tags of
+    any repository, and files.
 
     \b
-    Example:
+    Examples:
       trustreg list registry.example/team/app
+      trustreg list --store dir:/srv/trust
     """
-    with progress(f"reading {gun}"):
-        contents = wiring.verifier().contents(wiring.logical(gun), wiring.now())
+    home = wiring.collection(gun)
+    with progress(f"reading {home}"):
+        contents = wiring.verifier().contents(home, wiring.now())
     if as_ == "json":
         print_json(spell_contents(contents))
     else:
@@ -37,21 +42,25 @@ def list_(ctx: click.Context, wiring: Wiring, gun: Gun, as_: str) -> None:
 
 
 @click.command(short_help="Show who may sign, who did, and until when.")
-@click.argument("image", type=IMAGE)
+@click.argument("image", type=IMAGE, required=False)
 @as_format
 @reading
 @click.pass_context
-def inspect(ctx: click.Context, wiring: Wiring, image: Reference, as_: str) -> None:
+def inspect(ctx: click.Context, wiring: Wiring, image: Reference | None, as_: str) -> None:
     """Show who may sign in the collection of IMAGE, who did, until when, and what is signed under its tag.
 
+    Without IMAGE, show the collection that a store is the place of.
+
     \b
-    Example:
+    Examples:
       trustreg inspect registry.example/team/app:1.0
+      trustreg inspect --store https://trust.example/tools
     """
-    with progress(f"reading {image.gun}"):
-        contents = wiring.verifier().contents(wiring.logical(image).gun, wiring.now())
+    home, tag = wiring.collection(image and image.gun), image and image.tag
+    with progress(f"reading {home}"):
+        contents = wiring.verifier().contents(home, wiring.now())
     if as_ == "json":
-        print_json(spell_contents(contents, image.tag))
+        print_json(spell_contents(contents, tag))
     else:
-        print_inspection(contents, image.tag)
+        print_inspection(contents, tag, stored=wiring.stored(home))
     ctx.exit(EXIT_REFUSED if contents.failed else 0)

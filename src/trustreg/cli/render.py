@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
     from trustreg.client import Contents, Entry, RoleState, Verdict
     from trustreg.errors import TrustregError
-    from trustreg.publisher import Published
-    from trustreg.sign.changes import Change
+    from trustreg.reader import Target
 
 
 def say(line: str, *, err: bool = False) -> None:
@@ -29,8 +28,8 @@ def say(line: str, *, err: bool = False) -> None:
 def complain(error: TrustregError, lead: str = "trustreg") -> None:
     """Say on stderr what went wrong, and what can be done about it."""
     say(f"{lead}: {error}", err=True)
-    if error.remedy:
-        say(f"  remedy: {error.remedy}", err=True)
+    for remedy in filter(None, (error.remedy, *getattr(error, "__notes__", ()))):
+        say(f"  remedy: {remedy}", err=True)
 
 
 def print_json(document: Any) -> None:
@@ -64,8 +63,7 @@ def print_verdict(verdict: Verdict) -> None:
         complain(verdict.error, "trustreg: could not find out")
     else:
         caution(verdict)
-        keys = ", ".join(keyid[:12] for keyid in verdict.keyids)
-        said = f"tag {verdict.tag} signed by {verdict.role} (key {keys}), good until {moment(verdict.expires)}"
+        said = f"tag {verdict.tag} {vouched(verdict)}"
         unasked = "" if verdict.compared or "@" in verdict.image else ", registry not asked"
         say(f"{verdict.pinned}  {said}{unasked}")
 
@@ -73,16 +71,26 @@ def print_verdict(verdict: Verdict) -> None:
 def caution(verdict: Trusted | Contents) -> None:
     """Say aloud what a yes rests on, where that is less than it could be."""
     if verdict.first_use:
-        keys = verdict.root_keyids if isinstance(verdict, Trusted) else _root_of(verdict)
-        pins = " ".join(f"--pin {keyid}" for keyid in keys)
-        say(
-            f"trustreg: {verdict.gun} was not known before: its root was trusted on first use. "
-            f"Compare it with what its publishers say, and pin it: {pins}",
-            err=True,
-        )
+        announce(verdict.gun, verdict.root_keyids if isinstance(verdict, Trusted) else _root_of(verdict))
     if verdict.stale_since:
         since = moment(verdict.stale_since)
         say(f"trustreg: the trust server of {verdict.gun} cannot be reached; this is as of {since}", err=True)
+
+
+def announce(gun: object, root_keyids: Iterable[str]) -> None:
+    """Say aloud that the root of *gun* was believed because it came first."""
+    pins = " ".join(f"--pin {keyid}" for keyid in root_keyids)
+    say(
+        f"trustreg: {gun} was not known before: its root was trusted on first use. "
+        f"Compare it with what its publishers say, and pin it: {pins}",
+        err=True,
+    )
+
+
+def vouched(found: Trusted | Target) -> str:
+    """Say who vouches for *found*, and until when."""
+    keys = ", ".join(keyid[:12] for keyid in found.keyids)
+    return f"signed by {found.role} (key {keys}), good until {moment(found.expires)}"
 
 
 def spell_verdict(verdict: Verdict) -> dict[str, Any]:
@@ -125,11 +133,11 @@ def print_contents(contents: Contents) -> None:
         complain(error, f"trustreg: {role} is left out")
 
 
-def print_inspection(contents: Contents, tag: str | None) -> None:
+def print_inspection(contents: Contents, tag: str | None, *, stored: bool = False) -> None:
     """Print who may sign what in a collection, and who signed *tag*."""
     caution(contents)
     say(f"collection  {contents.gun}")
-    say(f"server      {contents.server}")
+    say(f"{'store ' if stored else 'server'}      {contents.server}")
     for keyid in _root_of(contents):
         say(f"root key    {keyid}")
     say(f"good until  {moment(contents.expires)}")
@@ -161,49 +169,6 @@ def spell_contents(contents: Contents, tag: str | None = None) -> dict[str, Any]
         "tags": [_spell_entry(entry) for entry in contents.entries if tag in {None, entry.tag}],
         "failed": {role: spell_error(error) for role, error in contents.failed.items()},
     }
-
-
-def print_published(published: Published) -> None:
-    """Say what was published."""
-    if not published.versions:
-        say(f"{published.gun}: nothing to publish")
-        return
-    versions = ", ".join(f"{role} v{version}" for role, version in sorted(published.versions.items()))
-    say(f"{published.gun}: published {versions}")
-
-
-def spell_published(published: Published) -> dict[str, Any]:
-    """Return *published* as ``schemas/published.schema.json`` has it."""
-    return {
-        "gun": str(published.gun),
-        "versions": dict(published.versions),
-        "changes": [spell_change(change) for change in published.changes],
-    }
-
-
-def spell_change(change: Change) -> dict[str, Any]:
-    """Return a staged change."""
-    from trustreg.sign.changes import AddTarget, RemoveTarget
-
-    if isinstance(change, AddTarget):
-        hashes = {name: digest.hex() for name, digest in change.meta.hashes.items()}
-        content = {"length": change.meta.length, "hashes": hashes}
-        return {"action": "add", "role": change.role, "tag": change.name, **content}
-    if isinstance(change, RemoveTarget):
-        return {"action": "remove", "role": change.role, "tag": change.name}
-    return {"action": "witness", "role": change.role}
-
-
-def say_change(change: Change, gun: object) -> str:
-    """Return a staged change as a line for people."""
-    from trustreg.sign.changes import AddTarget, RemoveTarget
-
-    if isinstance(change, AddTarget):
-        digest = change.meta.hashes.get("sha256", b"").hex()
-        return f"{gun}:{change.name} is sha256:{digest}, says {change.role}"
-    if isinstance(change, RemoveTarget):
-        return f"{gun}:{change.name} is no longer signed by {change.role}"
-    return f"{gun}: {change.role} is signed again"
 
 
 def moment(time: datetime) -> str:

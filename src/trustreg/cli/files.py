@@ -1,0 +1,174 @@
+"""``trustreg add`` and ``fetch``: any file can be a target, not only the manifest of an image."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, cast
+
+import click
+
+from trustreg.cli.changes import hexed
+from trustreg.cli.finish import finish, no_publish_option
+from trustreg.cli.options import as_format, gun_option, reading, writing
+from trustreg.cli.progress import progress, transfer
+from trustreg.cli.render import announce, moment, print_json, say, vouched
+from trustreg.errors import SettingError
+from trustreg.wire import Wiring, gather
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import BinaryIO
+
+    from trustreg.names import Gun
+    from trustreg.publisher import Content
+    from trustreg.reader import Target
+    from trustreg.sign.changes import AddTarget
+
+_PATH = click.Path(path_type=Path)
+
+
+def _json(_ctx: click.Context, _param: click.Parameter, text: str | None) -> Any:
+    try:
+        return None if text is None else json.loads(text)
+    except ValueError as exc:
+        raise click.BadParameter(f"this is not JSON: {exc}.") from exc
+
+
+@click.command(short_help="Upload files and sign them.")
+@click.argument("paths", type=click.Path(path_type=Path, exists=True), nargs=-1, required=True, metavar="PATH...")
+@click.option("--name", default="", help="What to call the file; ending in a slash, what to put before each name.")
+@click.option("--role", help="The role that is to list them, instead of the one that readers find first.")
+@click.option("--custom", callback=_json, metavar="JSON", help="What is to be said of them besides.")
+@gun_option
+@no_publish_option
+@as_format
+@writing
+def add(
+    wiring: Wiring,
+    paths: tuple[Path, ...],
+    name: str,
+    role: str | None,
+    custom: Any,
+    gun: Gun | None,
+    as_: str,
+    *,
+    no_publish: bool,
+) -> None:
+    """Upload the file at each PATH to the store, and sign it as a target of the collection there.
+
+    A file is called by its last name; a folder stands for all files in it, called by their path from that folder on.
+
+    \b
+    Examples:
+      trustreg add --store dir:/srv/trust --name docs/ manual.pdf
+      trustreg add --store s3://trust/tools dist
+      trustreg add --store dir:/srv/trust --name latest/tool --custom '{"arch": "arm64"}' build/tool
+    """
+    home, now = wiring.collection(gun), wiring.now()
+    with progress("reading"):
+        contents = gather(paths, name, custom)
+    changes: list[AddTarget] = []
+    for content in contents:
+        with transfer(content.name) as tell:
+            told = replace(content, open=partial(_open, content, tell))
+            changes += wiring.publisher().add_files(home, [told], now)
+    if role:
+        changes = [replace(change, role=role) for change in changes]
+    finish(wiring, [(home, change) for change in changes], as_, no_publish=no_publish)
+
+
+@click.command(short_help="Download files that are signed.")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.option("-o", "--output", type=_PATH, metavar="FILE", help="Write the one file to FILE.")
+@click.option(
+    "-d", "--directory", type=_PATH, metavar="DIR", help="Write files into DIR, by the last part of their names."
+)
+@gun_option
+@as_format
+@reading
+def fetch(
+    wiring: Wiring, names: tuple[str, ...], output: Path | None, directory: Path | None, gun: Gun | None, as_: str
+) -> None:
+    """Download the target NAME, verified: it appears when it is whole, and is what was signed.
+
+    A file that is there already and is the target is not downloaded again; any other is replaced. A download that
+    broke off goes on where it ended. Each line begins with the path.
+
+    \b
+    Examples:
+      trustreg fetch --store https://trust.example/tools docs/manual.pdf
+      trustreg fetch --store dir:/srv/trust -o /usr/local/bin/tool latest/tool
+    """
+    if output and (len(names) > 1 or directory):
+        raise click.UsageError("--output is for one file; --directory takes several.")
+    home = wiring.collection(gun)
+    with progress(f"reading {home}"):
+        shelf = wiring.shelf(home, wiring.now())
+        targets = [shelf.find(name) for name in names]
+    if shelf.root_keyids:
+        announce(home, shelf.root_keyids)
+    paths = _places(targets, output, directory or Path())
+    done = []
+    for target, path in zip(targets, paths, strict=True):
+        with transfer(target.name) as tell:
+            fetched = shelf.fetch(target, path, tell)
+        done.append(_spell(target, path, fetched=fetched))
+        if as_ == "text":
+            say(f"{path}  {target.name} {vouched(target)}")
+    if as_ == "json":
+        print_json({"files": done})
+
+
+def _places(targets: list[Target], output: Path | None, directory: Path) -> list[Path]:
+    """Return where each of *targets* is to be."""
+    if output:
+        return [output]
+    found: dict[Path, str] = {}
+    for target in targets:
+        last = replace(target, name=target.name.rpartition("/")[2] or target.name)
+        path = directory / last.file_name
+        if path in found:
+            raise SettingError("--directory", f"{target.name} and {found[path]} would both be {path}: fetch them apart")
+        found[path] = target.name
+    return list(found)
+
+
+def _spell(target: Target, path: Path, *, fetched: bool) -> dict[str, Any]:
+    return {
+        "name": target.name,
+        "path": str(path),
+        "length": target.length,
+        "hashes": hexed(target),
+        "custom": target.custom,
+        "role": target.role,
+        "keyids": list(target.keyids),
+        "expires": moment(target.expires),
+        "fetched": fetched,
+    }
+
+
+def _open(content: Content, tell: Callable[[int, int], None]) -> BinaryIO:
+    return cast("BinaryIO", _Told(content, tell))
+
+
+class _Told:
+    """The file of *content*, telling how much of it was read."""
+
+    def __init__(self, content: Content, tell: Callable[[int, int], None]) -> None:
+        self._file, self._tell = content.open(), tell
+        self._done, self._length = 0, content.length
+
+    def read(self, size: int = -1) -> bytes:
+        piece = self._file.read(size)
+        self._done += len(piece)
+        self._tell(self._done, self._length)
+        return piece
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()

@@ -2,7 +2,8 @@
 The machine that a page is read at: a shell that remembers, a home, a registry and a trust server.
 
 On the page it has the names of examples. ``localhost:5000`` or ``registry.example`` is the registry,
-``localhost:4443`` or ``https://trust.example`` the trust server, and ``/home/ann`` the home.
+``localhost:4443`` or ``https://trust.example`` the trust server, and ``/home/ann`` the home. Where there are no such
+servers, ``https://repo.example`` and ``https://mirror.example`` stand for those ports.
 """
 
 from __future__ import annotations
@@ -149,12 +150,18 @@ def _free(held: contextlib.ExitStack) -> int:
     return held.enter_context(reserved_port())
 
 
-NAMES = {"registry.example": "localhost:5000", "https://trust.example": "http://localhost:4443"}
+NAMES = {
+    "registry.example": "localhost:5000",
+    "https://trust.example": "http://localhost:4443",
+    "https://repo.example": "http://localhost:4443",
+    "https://mirror.example": "http://localhost:5000",
+}
 _PROGRAMS = {
     "python": "",
     "python3": "",
     "trustreg": "-m trustreg",
     "push": "-m scripts.push_image $REGISTRY",  # push REPOSITORY TAG --seed SEED
     "layout": "-m tests.docs.layout",  # layout FOLDER SEED
+    "repository": "-m tests.docs.repository",  # repository PORT...
 }
 _MARK = "-- the command has ended, with"

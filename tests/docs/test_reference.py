@@ -123,7 +123,28 @@ def test_the_arguments_of_the_publisher_are_on_the_page() -> None:
     ]
 
 
-@pytest.mark.parametrize("kind", [trustreg.Verifier, trustreg.Publisher])
+@pytest.mark.parametrize("kind", [trustreg.Client, trustreg.AsyncClient])
+def test_the_arguments_of_a_client_are_those_of_the_page(kind: type) -> None:
+    """
+    In their order; the first two have no name there, and a comment instead.
+    """
+    block = LIBRARY.split("trustreg.Client(\n")[1].split(")\n```")[0]
+    shown = [named or told for named, told in re.findall(r"^ {4}(?:(\w+)=|.*?# (\w+):)", block, re.MULTILINE)]
+
+    assert list(inspect.signature(kind).parameters) == shown
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        trustreg.Verifier,
+        trustreg.Publisher,
+        trustreg.Client,
+        trustreg.AsyncClient,
+        trustreg.Map,
+        trustreg.AsyncMap,
+    ],
+)
 def test_every_method_is_on_the_page(kind: type) -> None:
     """
     By its name.

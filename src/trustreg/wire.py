@@ -11,7 +11,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
 from trustreg import client
-from trustreg.errors import KeyFileError, SettingError, UnsignedError
+from trustreg.errors import EquivocationError, KeyFileError, SettingError, UnsignedError
 from trustreg.names import ROOT, TARGETS, Gun, Reference
 
 if TYPE_CHECKING:
@@ -213,6 +213,21 @@ class Wiring:
         from trustreg.io.files import read_bounded
 
         return Ceremony.read(read_bounded(path, _LARGEST_CEREMONY), Tuf1())
+
+    def knows(self, ceremony: Ceremony) -> bool:
+        """Say whether the root that *ceremony* builds on is the one that is trusted here; nobody is asked.
+
+        Raises:
+            EquivocationError: It is another one of the same version.
+        """
+        from trustreg.io.cache import FileCache
+
+        floor = FileCache(self._trust_dir, ceremony.gun, ceremony.dialect).memory().floors.get(ROOT)
+        digest = ceremony.digests[ROOT]
+        version = ceremony.dialect.decode(ROOT, ceremony.base[ROOT]).signed.version
+        if floor and floor.version == version and floor.sha256 != digest:
+            raise EquivocationError(ROOT, version, floor.sha256, digest)
+        return bool(floor and floor.sha256 == digest)
 
     def keystore(self) -> FileKeyStore:
         """Return the private keys that are here."""

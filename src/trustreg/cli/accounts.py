@@ -17,12 +17,16 @@ if TYPE_CHECKING:
     from trustreg.metadata import FileMeta, Key, Role
 
 
-def print_ceremony(ceremony: Ceremony) -> None:
-    """Print what signing *ceremony* means, whole: nothing that is signed is left out."""
+def print_ceremony(ceremony: Ceremony, *, known: bool) -> None:
+    """Print what signing *ceremony* means, whole: nothing that is signed is left out.
+
+    *known* says whether the root that it builds on is the one that is trusted here.
+    """
     say(f"collection  {ceremony.gun}")
     say(f"prepared    {moment(ceremony.prepared)}")
     for role, digest in ceremony.digests.items():
         say(f"builds on   {_named(ceremony, role)}  sha256:{digest}")
+    say("known here  " + ("yes: this root is the one that is trusted here" if known else _UNKNOWN))
     for account in ceremony.accounts():
         click.echo()
         for line in _account(account):
@@ -206,3 +210,4 @@ def _spell_standing(standing: Standing) -> dict[str, Any]:
 
 
 _MANY = 6
+_UNKNOWN = "no: compare the digest of the root with somebody who has read the collection, before you sign"

@@ -24,7 +24,7 @@ _file = click.argument("file", type=click.Path(path_type=Path))
 _output = click.option("-o", "--output", type=click.Path(path_type=Path), help="Write a new file instead of FILE.")
 
 
-@click.group()
+@click.group(short_help="Have several people sign, each where his key is.")
 def ceremony() -> None:
     """Have several people sign, each where his key is: offline, one after the other or all at once.
 
@@ -48,7 +48,6 @@ def prepare(wiring: Wiring, file: Path, roles: tuple[str, ...], gun: Gun | None,
 
     \b
     Examples:
-      trustreg role add-key --store dir:/srv/trust --no-publish root alice.pub --threshold 2
       trustreg ceremony prepare --store dir:/srv/trust root-v2.ceremony
       trustreg ceremony prepare --store dir:/srv/trust root-v3.ceremony --renew root
     """
@@ -75,8 +74,8 @@ def prepare(wiring: Wiring, file: Path, roles: tuple[str, ...], gun: Gun | None,
 def show(wiring: Wiring, file: Path, as_: str) -> None:
     """Show what signing FILE means: every key, threshold, delegation, target and date that changes, and who signed.
 
-    Nobody is asked: this works on a machine without network. Compare the digest of the root it builds on with that of
-    somebody who knows the collection.
+    Nobody is asked: this works on a machine without network. If this machine has not read the collection, compare the
+    digest of the root that FILE builds on with that of somebody who has.
 
     \b
     Example:
@@ -86,7 +85,7 @@ def show(wiring: Wiring, file: Path, as_: str) -> None:
     if as_ == "json":
         print_json(spell_ceremony(found, file))
         return
-    print_ceremony(found)
+    print_ceremony(found, known=wiring.knows(found))
     click.echo()
     print_standings(found, _here(wiring))
 
@@ -110,14 +109,17 @@ def sign(wiring: Wiring, file: Path, output: Path | None, as_: str, *, yes: bool
     if output and output.exists():
         raise ExistsError(str(output))
     found, here = wiring.read_ceremony(file), _here(wiring)
+    known = wiring.knows(found)
     waiting = [standing for standing in found.standings() if here.intersection(standing.waiting)]
     if not waiting:
-        first = found.standings()[0]
-        raise NoKeyError(first.role, first.waiting)
+        wanted = next((standing for standing in found.standings() if standing.waiting), None)
+        if wanted is None:
+            raise SettingError(str(file), "everybody who may sign it has")
+        raise NoKeyError(wanted.role, wanted.waiting)
     if not yes:
         if not sys.stdin.isatty():
             raise click.UsageError("Nobody is here to look at it: say --yes.")
-        print_ceremony(found)
+        print_ceremony(found, known=known)
         click.echo()
         print_standings(found, here)
         click.echo()

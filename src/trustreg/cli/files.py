@@ -38,7 +38,7 @@ def _json(_ctx: click.Context, _param: click.Parameter, text: str | None) -> Any
 
 
 @click.command(short_help="Upload files and sign them.")
-@click.argument("paths", type=click.Path(path_type=Path, exists=True), nargs=-1, required=True, metavar="PATH...")
+@click.argument("paths", type=_PATH, nargs=-1, required=True, metavar="PATH...")
 @click.option("--name", default="", help="What to call the file; ending in a slash, what to put before each name.")
 @click.option("--role", help="The role that is to list them, instead of the one that readers find first.")
 @click.option("--custom", callback=_json, metavar="JSON", help="What is to be said of them besides.")

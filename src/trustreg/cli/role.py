@@ -87,7 +87,7 @@ def _changing(command: Callable[Concatenate[Wiring, Gun, _Keys, P], list[Change]
     return gun_option(no_publish_option(as_format(writing(changing))))
 
 
-@click.group()
+@click.group(short_help="Look at, and change, who may sign what.")
 def role() -> None:
     """Look at, and change, who may sign what in a collection that is in a store.
 
@@ -410,13 +410,20 @@ def _seats_of(wiring: Wiring, home: Gun, name: str, delegator: str | None) -> It
 
 def _pick(wiring: Wiring, listed: tuple[Key, ...], text: str, name: str) -> str:
     """Return the id of the one of *listed* that *text* means: how an id begins, or what else names a key."""
-    found = [key for key in listed if key.id.startswith(text.lower())]
+    found = [key for key in listed if any(keyid.startswith(text.lower()) for keyid in (key.id, _plain_id(key)))]
     if not found:
         public = wiring.public_key(text).public
         found = [key for key in listed if key.public == public]
     if len(found) != 1:
         raise KeyFileError(name, f"{len(found)} of its keys are called {text}")
     return found[0].id
+
+
+def _plain_id(key: Key) -> str:
+    """Return the id that private keys go by, where they are kept."""
+    from trustreg.sign.keyfile import key_id
+
+    return key_id(key.kind, key.public) if key.sound else ""
 
 
 def _row(seat: Seat) -> tuple[str, ...]:

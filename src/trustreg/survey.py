@@ -1,16 +1,18 @@
 """Who may sign what in a collection, and who lists a name: for people who look after one and are about to change it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from trustreg.client import Site
-from trustreg.errors import UnsignedError
+from trustreg.errors import UnsignedError, UntrustedError
 from trustreg.metadata import Bins, Delegation, Key, Role, Signed, Targets
 from trustreg.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, TOP_LEVEL, Gun
 from trustreg.publishing import Reading, in_search_order, read
 from trustreg.sign.changes import RemoveTarget
 from trustreg.values import dataclass, field
-from trustreg.verify.signatures import Verified
+from trustreg.verify.requests import Want
+from trustreg.verify.signatures import Verified, verify
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,17 +61,17 @@ def seats(site: Site, now: datetime) -> tuple[Seat, ...]:
         SNAPSHOT: flow.snapshot,
         TIMESTAMP: flow.timestamp,
     }
-    found = [_seat(root.roles[name], ROOT, dict(root.keys), top[name]) for name in TOP_LEVEL]
+    found = [_seat(reading, root.roles[name], ROOT, dict(root.keys), top[name]) for name in TOP_LEVEL]
     ahead, seen = [TARGETS], {TARGETS}
     while ahead:
         delegator = ahead.pop(0)
         part = flow.roles[delegator].signed
         if part.bins:
-            found.append(_seat(part.bins, delegator, dict(part.keys), None))
+            found.append(_seat(reading, part.bins, delegator, dict(part.keys), None))
             continue
         for delegation in part.delegations:
             loaded = reading.load(delegation.name)
-            found.append(_seat(delegation, delegator, dict(part.keys), loaded))
+            found.append(_seat(reading, delegation, delegator, dict(part.keys), loaded))
             if loaded and delegation.name not in seen:
                 seen.add(delegation.name)
                 ahead.append(delegation.name)
@@ -104,14 +106,31 @@ def _lists(reading: Reading, role: str, name: str) -> bool:
     return part is not None and name in part.signed.targets
 
 
-def _seat(role: Role | Bins, delegator: str, keys: dict[str, Key], part: Verified[Signed] | None) -> Seat:
+def _signed_by(reading: Reading, role: Role, keys: Mapping[str, Key], part: Verified[Signed]) -> tuple[str, ...]:
+    """Return whose signatures the published file has: others may have signed since it was read for the first time."""
+    site, name = reading.site, part.role
+    if not site.dialect.rules.tree or name in {SNAPSHOT, TIMESTAMP}:
+        return part.keyids
+    raw = site.repository.fetch(Want(name, site.dialect.locate(name, version=part.signed.version), _LONGEST))
+    if raw is None or raw == part.raw:
+        return part.keyids
+    try:
+        claim = site.dialect.decode(name, raw)
+        return verify(claim, replace(role, threshold=1), keys).keyids
+    except UntrustedError:
+        return part.keyids
+
+
+def _seat(
+    reading: Reading, role: Role | Bins, delegator: str, keys: Mapping[str, Key], part: Verified[Signed] | None
+) -> Seat:
     delegation = role if isinstance(role, Delegation) else None
     return Seat(
         name=role.prefix if isinstance(role, Bins) else role.name,
         delegator=delegator,
         threshold=role.threshold,
         keys=tuple(keys[keyid] for keyid in role.keyids if keyid in keys),
-        signed_by=part.keyids if part else (),
+        signed_by=_signed_by(reading, role, keys, part) if part and isinstance(role, Role) else (),
         version=part.signed.version if part else None,
         expires=part.signed.expires if part else None,
         patterns=(*(f"{start}*" for start in delegation.prefixes), *delegation.patterns) if delegation else (),
@@ -119,3 +138,6 @@ def _seat(role: Role | Bins, delegator: str, keys: dict[str, Key], part: Verifie
         terminating=bool(delegation and delegation.terminating),
         bins=len(role) if isinstance(role, Bins) else None,
     )
+
+
+_LONGEST = 64 << 20  # bytes

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped,unused-ignore]
 
 import trustreg
 from scripts.images import image
 from scripts.mini_registry import MiniRegistry
 from scripts.push_image import push
+from tests.peers import docker_registry
 from tests.peers.command import clean_env
 from tests.peers.trust import trustreg_serve
 from trustreg.cli.entry import run
@@ -20,12 +24,12 @@ from trustreg.sign import keyfile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from scripts.images import Image
-    from tests.peers import Peer
+    from tests.peers import Peer, RegistryPeer
 
 PASSPHRASE = "a passphrase that nobody may see"
+SCHEMAS = Path(trustreg.__file__).parent / "schemas"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,12 @@ class Desk:
     """
 
     def __init__(
-        self, server: Peer, registry: MiniRegistry, trust_dir: Path, path: str, capture: pytest.CaptureFixture[str]
+        self,
+        server: Peer,
+        registry: MiniRegistry | RegistryPeer,
+        trust_dir: Path,
+        path: str,
+        capture: pytest.CaptureFixture[str],
     ) -> None:
         self.server, self.registry, self.trust_dir = server, registry, trust_dir
         self.path, self.gun = path, f"{registry.host}/{path}"
@@ -77,6 +86,12 @@ class Desk:
         said = self.run(*arguments)
         assert (said.code, said.err) == (0, ""), said
         return said
+
+    def json(self, schema: str, *arguments: str | Path) -> Any:
+        """Run ``trustreg`` with *arguments* and ``--format json``; give what it says, which has to fit *schema*."""
+        document = json.loads(self.do(*arguments, "--format", "json").out)
+        Draft202012Validator(json.loads((SCHEMAS / f"{schema}.schema.json").read_text())).validate(document)
+        return document
 
     def push(self, tag: str, what: Image | None = None) -> Image:
         """Push *what*, or an image that is only called *tag*."""
@@ -185,3 +200,35 @@ def begun(made: tuple[str, Path], desks: Callable[[str], Desk]) -> Desk:
 def desk(desks: Callable[[str], Desk]) -> Desk:
     """A desk whose collection has not begun."""
     return desks(f"team/app-{os.urandom(6).hex()}")
+
+
+@pytest.fixture
+def stall(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """A desk without a trust server: its collection has begun, in the folder ``store``, which is the place of one."""
+    monkeypatch.delenv("TRUSTREG_SERVER")
+    monkeypatch.setenv("TRUSTREG_STORE", f"dir:{tmp_path}/store")
+    monkeypatch.chdir(tmp_path)
+    desk.do("init")
+    return desk
+
+
+@pytest.fixture(scope="session")
+def real_registry() -> Iterator[RegistryPeer]:
+    """A shared docker-registry."""
+    with docker_registry() as registry:
+        yield registry
+
+
+@pytest.fixture
+def counter(
+    real_registry: RegistryPeer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> Desk:
+    """A desk with a docker-registry and nothing else."""
+    monkeypatch.setenv("TRUSTREG_TRUST_DIR", str(tmp_path / "trust"))
+    monkeypatch.setenv("TRUSTREG_PASSPHRASE", PASSPHRASE)
+    monkeypatch.setenv("TRUSTREG_STORE", "oci:")
+    monkeypatch.setattr(keyfile, "_SCRYPT", (1 << 10, 8, 1))
+    return Desk(real_registry, real_registry, tmp_path / "trust", f"team/app-{os.urandom(6).hex()}", capfd)

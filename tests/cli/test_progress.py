@@ -93,6 +93,33 @@ def test_a_question_stands_on_a_quiet_screen(before: float) -> None:
     assert screen.close() == 0
 
 
+def test_a_transfer_has_a_bar() -> None:
+    """
+    With how much of it is there, and it makes way for lines that stay; nothing in its name is taken for markup.
+    """
+    screen = Screen("""
+import time
+from trustreg.cli.progress import transfer
+from trustreg.cli.render import say
+
+with transfer("[red]docs/manual.pdf") as tell:
+    tell(1_000_000, 4_000_000)
+    time.sleep(1.3)
+    say("a line that stays", err=True)
+    tell(3_000_000, 4_000_000)
+    time.sleep(0.5)
+print("done")
+""")
+
+    before = screen.until("a line that stays")
+    after = screen.until("done")
+
+    assert "[red]docs/manual.pdf" in before
+    assert "1.0/4.0 MB" in before
+    assert "3.0/4.0 MB" in after
+    assert screen.close() == 0
+
+
 def test_nothing_is_shown_where_nobody_watches(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,7 +128,8 @@ def test_nothing_is_shown_where_nobody_watches(
     """
     monkeypatch.setattr(progress, "_PATIENCE", 0)
 
-    with progress.progress("working"):
+    with progress.progress("working"), progress.transfer("a file") as tell:
+        tell(1, 2)
         time.sleep(0.05)
 
     assert capsys.readouterr() == ("", "")

@@ -128,12 +128,18 @@ def _places(targets: list[Target], output: Path | None, directory: Path) -> list
         return [output]
     found: dict[Path, str] = {}
     for target in targets:
-        last = replace(target, name=target.name.rpartition("/")[2] or target.name)
-        path = directory / last.file_name
+        path = directory / _file_name(target)
         if path in found:
             raise SettingError("--directory", f"{target.name} and {found[path]} would both be {path}: fetch them apart")
         found[path] = target.name
     return list(found)
+
+
+def _file_name(target: Target) -> str:
+    """Return the last part of the name of *target*, if that can be the name of a file anywhere; else a safe one."""
+    last = target.name.rpartition("/")[2]
+    plain = last.isprintable() and not set(last) & set('\\:*?"<>|') and not last.startswith((".", "-", "~", " "))
+    return last if last and plain and len(last.encode()) <= _LONGEST_NAME else target.file_name
 
 
 def _spell(target: Target, path: Path, *, fetched: bool) -> dict[str, Any]:
@@ -172,3 +178,6 @@ class _Told:
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
+
+
+_LONGEST_NAME = 200  # bytes; a file name has 255

@@ -139,8 +139,9 @@ def prune(wiring: Wiring, gun: Gun | None, keep: int, as_: str) -> None:
         print_json({"gun": str(home), "removed": list(gone)})
         return
     for path in gone:
-        say(path)
-    say(f"trustreg: removed {len(gone)} files", err=True)
+        say(f"removed {path}")
+    if not gone:
+        say(f"{home}: nothing to remove")
 
 
 @click.command(short_help="Say what is odd about a collection.")

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from trustreg.io.passphrases import Passphrases
     from trustreg.io.registry import HttpRegistry
     from trustreg.io.stores.place import Place
+    from trustreg.io.stores.writers import Writers
     from trustreg.metadata import Key
     from trustreg.ports import HeldKey, Manifest, Repository, TargetFiles
     from trustreg.publisher import Content, Published
@@ -364,7 +365,7 @@ class Wiring:
             from trustreg.io.stores.oci import OciStore
 
             home = Reference.parse(place.rest)
-            return OciStore(self._registry(home.gun), home, writer=self._writer if write else None)
+            return OciStore(self._registry(home.gun), home, writers=self._writers if write else None)
         from trustreg.io.stores.objects import ObjectStore
 
         return ObjectStore(str(place), self._env)
@@ -411,13 +412,13 @@ class Wiring:
         return DockerCredentials(self._env, self._home)
 
     @cached_property
-    def _writer(self) -> str:
-        """What this process is called among those that publish to registries."""
-        from trustreg.io.stores.writers import claim_writer
+    def _writers(self) -> Writers:
+        """What those are called who publish to registries from here."""
+        from trustreg.io.stores.writers import Writers
         from trustreg.io.trustdir import claim_store
 
         claim_store(self._trust_dir)
-        return claim_writer(self._trust_dir / "writers")
+        return Writers(self._trust_dir / "writers")
 
     @cached_property
     def _home(self) -> str:

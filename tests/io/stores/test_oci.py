@@ -32,6 +32,7 @@ from trustreg.io.http import Http
 from trustreg.io.registry import HttpRegistry
 from trustreg.io.stores import oci
 from trustreg.io.stores.oci import OciStore
+from trustreg.io.stores.writers import Writers
 from trustreg.io.tls import Tls
 from trustreg.names import Reference
 from trustreg.ports import Write
@@ -195,6 +196,23 @@ def test_a_dead_publisher_counts_for_ten_minutes(registry: HttpRegistry, reposit
         OciStore(registry, repository, patience=0).write([ROOT])
     announce(registry, repository, ago=610)
     OciStore(registry, repository, patience=0).write([ROOT])
+
+
+def test_a_dead_publisher_from_here_is_not_waited_for(
+    registry: HttpRegistry, repository: Reference, tmp_path: Path
+) -> None:
+    """Its name is free, and nobody can be it while it is ours. One that lives is waited for."""
+    first, dead = Writers(tmp_path), Writers(tmp_path)
+    first.claim()
+    announce(registry, repository, ago=0, writer=dead.claim())
+    with pytest.raises(ConflictError):
+        OciStore(registry, repository, writers=Writers(tmp_path), patience=0).write([ROOT])
+    name = dead.claim()
+    del dead
+    OciStore(registry, repository, writers=first, patience=0).write([ROOT])
+
+    assert "annotations" not in tagged(registry, repository, f"trustreg-writer-{name}")
+    assert list(OciStore(registry, repository).names()) == ["1.root.json"]
 
 
 def test_a_slow_publisher_gives_up(registry: HttpRegistry, repository: Reference) -> None:

@@ -10,15 +10,15 @@ import pytest
 
 from trustreg.errors import FileError
 from trustreg.io.stores import writers
-from trustreg.io.stores.writers import claim_writer
+from trustreg.io.stores.writers import Writers
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 ASK = """
 import pathlib, sys
-from trustreg.io.stores.writers import claim_writer
-print(claim_writer(pathlib.Path(sys.argv[1])))
+from trustreg.io.stores.writers import Writers
+print(Writers(pathlib.Path(sys.argv[1])).claim())
 """
 
 
@@ -31,13 +31,32 @@ def other(folder: Path) -> str:
 
 def test_a_name_is_used_again(tmp_path: Path) -> None:
     """
-    Of a process that has ended, and not of one that lives.
+    Of a process that has ended, and of an object that went, and not of one that is there.
     """
     first = other(tmp_path / "writers")
+    mine = Writers(tmp_path / "writers")
 
-    assert first == other(tmp_path / "writers") == claim_writer(tmp_path / "writers")
-    assert first not in {other(tmp_path / "writers"), claim_writer(tmp_path / "writers")}
+    assert first == other(tmp_path / "writers") == mine.claim() == mine.claim()
+    assert first not in {other(tmp_path / "writers"), Writers(tmp_path / "writers").claim()}
     assert len(first) == 16
+    del mine
+    assert first == Writers(tmp_path / "writers").claim()
+
+
+def test_only_the_dead_are_buried(tmp_path: Path) -> None:
+    """
+    A name whose process has ended is taken, once; one that is in use, or from elsewhere, is not.
+    """
+    here, there = Writers(tmp_path), Writers(tmp_path)
+    mine, others = here.claim(), there.claim()
+
+    assert not here.bury(others)
+    assert not here.bury("0" * 16)
+    del there
+    assert here.bury(others)
+    assert not here.bury(others)
+    assert Writers(tmp_path).claim() not in {mine, others}
+    assert not Writers(tmp_path / "none").bury(mine)
 
 
 def test_there_is_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,10 +64,11 @@ def test_there_is_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     Too many at a time are refused.
     """
     monkeypatch.setattr(writers, "_MOST", 1)
-    claim_writer(tmp_path)
+    first = Writers(tmp_path)
+    first.claim()
 
     with pytest.raises(FileError, match="publishing from here already"):
-        claim_writer(tmp_path)
+        Writers(tmp_path).claim()
 
 
 def test_a_copy_elsewhere_has_another_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,4 +78,4 @@ def test_a_copy_elsewhere_has_another_name(tmp_path: Path, monkeypatch: pytest.M
     first = other(tmp_path)
     monkeypatch.setattr("socket.gethostname", lambda: "another machine")
 
-    assert first != claim_writer(tmp_path)
+    assert first != Writers(tmp_path).claim()

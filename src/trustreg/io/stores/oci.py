@@ -23,6 +23,9 @@ its own. If no answer came to that, the announcement stays: the registry may be 
 that is suspended for minutes between the look at the clock and the request. It could bring back the state before;
 readers would see a rollback and refuse it, and the next publisher sees it too.
 
+Nobody waits for a publisher who died and published from the same trust directory: its name is taken there by whoever
+goes on, so nobody can be it any more, and its announcement is taken back.
+
 Nothing has to be deleted for this, and registries where nobody may delete will do. An announcement is some hundred
 bytes, and is used again by a publisher that keeps its ``writer``.
 
@@ -66,6 +69,7 @@ if TYPE_CHECKING:
     from trustreg.io.auth import Access, Auth
     from trustreg.io.http import Reply
     from trustreg.io.registry import HttpRegistry
+    from trustreg.io.stores.writers import Writers
     from trustreg.ports import Write
     from trustreg.verify.requests import Want
 
@@ -83,6 +87,7 @@ class OciStore:
         tag: Where the collection is.
         writer: 16 hex digits that are this publisher's, so that it uses its announcement again; made up if ``None``.
             No two may have the same at the same time.
+        writers: Where it gets its name when it publishes for the first time, instead.
         patience: Seconds to wait for other publishers.
         clock: Reads the seconds, monotonic.
         sleep: Waits; tests need not.
@@ -95,12 +100,13 @@ class OciStore:
         *,
         tag: str = "trustreg",
         writer: str | None = None,
+        writers: Writers | None = None,
         patience: float = 30.0,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._registry, self._reference, self._tag = registry, reference, tag
-        self._announcement = f"{_WRITER}{writer or random.SystemRandom().randbytes(8).hex()}"
+        self._writer, self._writers = writer, writers
         self._patience, self._clock, self._sleep = patience, clock, sleep
         self._seen: _Collection | None = None
 
@@ -293,9 +299,15 @@ class OciStore:
             self._sleep(random.SystemRandom().uniform(pause, 2 * pause))
             pause = min(2 * pause, 20 * _PAUSE)
 
-    def _announce(self, moment: float | None) -> None:
+    @property
+    def _announcement(self) -> str:
+        if self._writer is None:
+            self._writer = self._writers.claim() if self._writers else random.SystemRandom().randbytes(8).hex()
+        return f"{_WRITER}{self._writer}"
+
+    def _announce(self, moment: float | None, tag: str | None = None) -> None:
         said = {"annotations": {_SINCE: f"{moment:.0f}"}} if moment is not None else {}
-        self._tag_as(self._announcement, _dumps(_artifact(_WRITER_TYPE, [_EMPTY_LAYER]) | said))
+        self._tag_as(tag or self._announcement, _dumps(_artifact(_WRITER_TYPE, [_EMPTY_LAYER]) | said))
 
     def _moment(self) -> float:
         """Return what time it is for the registry, and have it know the empty blob, which all manifests refer to."""
@@ -308,7 +320,14 @@ class OciStore:
         """Return the announcements of others who are writing now."""
         tags, now = self._ask("pull,push", f"tags/list?n={_PAGE}", self._list)
         candidates = [tag for tag in tags if tag.startswith(_WRITER) and tag != self._announcement]
-        return [tag for tag in candidates if self._is_writing(tag, now)]
+        return [tag for tag in candidates if self._is_writing(tag, now) and not self._bury(tag)]
+
+    def _bury(self, tag: str) -> bool:
+        """Take back what somebody announced from the same trust directory who has died, and say so."""
+        dead = self._writers is not None and self._writers.bury(tag.removeprefix(_WRITER))
+        if dead:
+            self._announce(None, tag)
+        return dead
 
     def _is_writing(self, tag: str, now: float) -> bool:
         raw = self._manifest(tag)

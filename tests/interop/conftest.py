@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.interop.stores import Shelf
 from tests.peers import (
     DockerTrust,
     GoNotary,
@@ -25,6 +26,7 @@ from tests.peers import (
     notary_server,
     trustreg_serve,
 )
+from tests.peers.moto import MotoPeer, moto_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -130,3 +132,24 @@ def people(tmp_path: Path) -> Callable[..., Trustreg]:
         return Trustreg(server, tmp_path / f"person-{next(count)}", **settings)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[MotoPeer]:
+    """Something that speaks S3."""
+    with moto_server() as peer:
+        yield peer
+
+
+@pytest.fixture(params=["dir", "s3", "oci"])
+def shelf(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shelf:
+    """An empty place in each kind of store that can be written to."""
+    kind, name = request.param, f"app-{secrets.token_hex(6)}"
+    if kind == "dir":
+        return Shelf(kind, f"dir:{tmp_path / 'shelf'}")
+    if kind == "s3":
+        peer: MotoPeer = request.getfixturevalue("moto")
+        for variable, value in peer.env.items():
+            monkeypatch.setenv(variable, value)  # obstore looks there for itself
+        return Shelf(kind, f"{peer.bucket(name)}/trust", peer.env)
+    return Shelf(kind, f"oci:{request.getfixturevalue('open_registry').host}/trust/{name}")

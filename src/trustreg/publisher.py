@@ -5,6 +5,7 @@ a store in an order that leaves readers something whole at every moment, and bel
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, BinaryIO, cast
 
@@ -47,6 +48,7 @@ from trustreg.publishing import (
     old_files,
     prove,
     read,
+    reading_once,
     rehearse,
     require_base,
     taken,
@@ -569,6 +571,7 @@ class Publisher:
         """Return where the collection lives that signs for *gun*, or is called so."""
         if gun not in self._known:
             site = self._sites(gun)
+            site = replace(site, dialect=reading_once(site.dialect))
             self._known[gun] = self._known.setdefault(site.gun, site)
         return self._known[gun]
 

@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
-from typing import TypeAlias, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 from trustreg.ceremony import Ceremony
 from trustreg.client import Site, drive
+from trustreg.dialect import Dialect
 from trustreg.errors import (
     AbsentError,
     ChangeError,
@@ -71,6 +72,14 @@ class Reading:
     def targets(self) -> dict[str, Targets]:
         """Return what was loaded of targets roles."""
         return {name: part.signed for name, part in self.workflow.roles.items()}
+
+
+def reading_once(dialect: Dialect) -> Dialect:
+    """Return *dialect*, but that it decodes bytes of a top-level role once which it has just decoded.
+
+    A publication reads the same files again and again: as they were kept, proven, rehearsed and read back.
+    """
+    return cast("Dialect", _Once(dialect))
 
 
 def unattended(site: Site) -> bool:
@@ -388,6 +397,25 @@ def _lineage(site: Site, role: str) -> tuple[str, ...]:
         return (role,)
     parts = role.split("/")
     return tuple("/".join(parts[: n + 1]) for n in range(len(parts)))
+
+
+class _Once:
+    """A dialect that knows what it has decoded last of each top-level role."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect, self._decoded = dialect, dict[str, Envelope[Signed]]()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._dialect, name)
+
+    def decode(self, role: str, raw: bytes) -> Envelope[Signed]:
+        known = self._decoded.get(role)
+        if known is not None and known.raw == raw:
+            return known
+        decoded = self._dialect.decode(role, raw)
+        if role in TOP_LEVEL:
+            self._decoded[role] = decoded
+        return decoded
 
 
 class _Just:

@@ -312,7 +312,11 @@ def _snapshot(signed: Members) -> Snapshot:
             listed.fail(name[:80], "a name that ends in .json is due")
     if f"{TARGETS}{_JSON}" not in listed.value:
         listed.fail(f"{TARGETS}{_JSON}", "it is missing")
-    meta = {name: meta for name, meta in Listing(listed, _read_meta, _JSON).items() if name != ROOT}
+    read = Listing(listed, _read_meta, _JSON)
+    meta = {
+        (role := name.removesuffix(_JSON)): _usual_meta(value) or read[role] for name, value in listed.value.items()
+    }
+    meta.pop(ROOT, None)
     return Snapshot(meta=meta, **_common(signed, "meta"))
 
 
@@ -321,10 +325,27 @@ def _timestamp(signed: Members) -> Timestamp:
     return Timestamp(snapshot=snapshot, **_common(signed, "meta"))
 
 
+def _usual_meta(value: Any) -> FileMeta | None:
+    """Read a file as snapshots list thousands of them; ``None`` where it is listed in any other way."""
+    if (
+        type(value) is not dict
+        or type(version := value.get("version")) is not int
+        or not 1 <= version <= canonical.LARGEST_INTEGER
+    ):
+        return None
+    if len(value) == 1:
+        return FileMeta(version=version, length=None, hashes={}, custom=None)
+    length, hashes = value.get("length"), value.get("hashes")
+    if len(value) != 3 or type(length) is not int or not 0 <= length <= canonical.LARGEST_INTEGER:
+        return None
+    if type(hashes) is not dict or len(hashes) != 1 or type(text := hashes.get("sha256")) is not str or len(text) != 64:
+        return None
+    digest = _unhex(text)
+    return FileMeta(version=version, length=length, hashes={"sha256": digest}, custom=None) if digest else None
+
+
 def _read_meta(item: Members) -> FileMeta:
     value = item.value
-    if value.keys() == {"version"} and type(version := value["version"]) is int and 1 <= version <= 2**53:
-        return FileMeta(version=version)  # most are no more than that, and there may be thousands
     length = item.integer("length", 0) if "length" in value else None
     hashes = _hashes(item) if "hashes" in value else {}
     return FileMeta(version=item.integer("version", 1), length=length, hashes=hashes)

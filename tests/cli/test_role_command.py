@@ -199,7 +199,7 @@ def test_a_key_that_was_made_for_nothing_goes_again(stall: Desk) -> None:
         (["delegate", "root", "--path", "x"], "top-level role"),
         (["delegate", "docs"], "either patterns or hash prefixes"),
         (["add-key", "nobody"], "nobody delegates to this role"),
-        (["remove-key", "root", "ffff"], "no key has an id that begins"),
+        (["remove-key", "root", "ffff"], "none of its keys are called ffff"),
         (["remove-key", "nobody", "ffff"], "there is no such role"),
         (["undelegate", "docs", "--by", "nobody"], "nobody"),
     ):

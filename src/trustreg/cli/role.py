@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
@@ -412,10 +413,11 @@ def _pick(wiring: Wiring, listed: tuple[Key, ...], text: str, name: str) -> str:
     """Return the id of the one of *listed* that *text* means: how an id begins, or what else names a key."""
     found = [key for key in listed if any(keyid.startswith(text.lower()) for keyid in (key.id, _plain_id(key)))]
     if not found:
-        public = wiring.public_key(text).public
-        found = [key for key in listed if key.public == public]
+        with suppress(KeyFileError):
+            public = wiring.public_key(text).public
+            found = [key for key in listed if key.public == public]
     if len(found) != 1:
-        raise KeyFileError(name, f"{len(found)} of its keys are called {text}")
+        raise KeyFileError(name, f"{'several' if found else 'none'} of its keys are called {text}")
     return found[0].id
 
 

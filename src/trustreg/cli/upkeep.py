@@ -138,7 +138,7 @@ def prune(wiring: Wiring, gun: Gun | None, keep: int, as_: str) -> None:
     if as_ == "json":
         print_json({"gun": str(home), "removed": list(gone)})
         return
-    for path in gone:
+    for path in sorted(gone):
         say(f"removed {path}")
     if not gone:
         say(f"{home}: nothing to remove")

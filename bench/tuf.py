@@ -1,8 +1,8 @@
 """
 Measure trustreg beside python-tuf, the reference implementation of TUF: the same bytes, in one process, in turns.
 
-    python -m bench.tuf                              # all of it, some minutes; rewrites docs/benchmarks.md
-    python -m bench.tuf --rounds 3 --targets 1000    # a quick look at a part, which writes nothing
+    python -m bench.tuf --write                      # all of it, some minutes; rewrites docs/benchmarks.md
+    python -m bench.tuf --rounds 3 --targets 1000    # a quick look at a part
 
 *Floor* is what nobody can do without who parses it all: JSON in, canonical JSON out, one Ed25519 signature.
 """
@@ -38,16 +38,20 @@ from trustreg import Client, trust
 from trustreg.dialects.tuf1 import Tuf1
 from trustreg.metadata import FileMeta, Key, Role, Root, Snapshot, Targets, Timestamp
 from trustreg.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP
+from trustreg.sign.changes import AddTarget, DelegateBins
 from trustreg.sign.signer import LocalSigner
 from trustreg.verify.signatures import verify
+from trustreg.wire import Wiring
 
 tuf: Any = import_module("tuf.api.metadata")  # its names are not exported, a type checker finds
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from trustreg.metadata import Signed
+    from trustreg.sign.changes import Change
 
 ROOT_FOLDER = Path(__file__).resolve().parent.parent
+RESULTS = ROOT_FOLDER
 DIALECT = Tuf1()
 EXPIRES = datetime.now(UTC).replace(microsecond=0) + timedelta(days=30)
 
@@ -177,6 +181,62 @@ def refreshing(repository: Repository, url: str, folder: Path) -> dict[str, Call
     return {"tuf": theirs, "trustreg": ours}
 
 
+class Author:
+    """Publishes to a folder, with a cache that is warm and keys that are open, as the process of a release job does.
+
+    Args:
+        folder: For the collection, and a trust directory.
+        count: How many targets there are to begin with.
+        bits: They are in ``2 ** bits`` bins; in ``targets`` itself where it is 0.
+    """
+
+    def __init__(self, folder: Path, count: int, bits: int) -> None:
+        private = folder / "trust" / "private"
+        private.mkdir(parents=True, mode=0o700)
+        private.parent.chmod(0o700)
+        env = {"HOME": str(folder), "TRUSTREG_PASSPHRASE": "passphrase of the author"}
+        settings = {"store": f"dir:{folder / 'store'}", "trust_dir": str(private.parent)}
+        wiring = Wiring(settings, env, lambda: datetime.now(UTC))
+        self._publisher, self._gun, self._count = wiring.publisher(), wiring.collection(None), count
+        wiring.init(self._gun, root_kind="ecdsa", kind="ed25519")
+        if bits:
+            signer = LocalSigner.generate("ed25519")
+            wiring.keystore().add(signer, TARGETS, None)
+            key = DIALECT.key(signer.kind, signer.public)
+            self._publish(DelegateBins(role=TARGETS, bits=bits, prefix="bin", keys=(key,)))
+        self._publish(*map(self._addition, range(count)))
+
+    def publish_one(self) -> object:
+        """Publish one more target."""
+        self._count += 1
+        return self._publish(self._addition(self._count))
+
+    def _publish(self, *changes: Change) -> object:
+        return self._publisher.publish(self._gun, datetime.now(UTC), changes)
+
+    @staticmethod
+    def _addition(number: int) -> AddTarget:
+        name = name_of(number)
+        meta = FileMeta(length=len(name), hashes={"sha256": hashlib.sha256(name.encode()).digest()})
+        return AddTarget(role=TARGETS, name=name, meta=meta)
+
+
+def adding(few: int, many: int, bits: int, rounds: int) -> list[dict[str, Any]]:
+    """Measure what it takes to publish one more target: of *few*, and of *many* in ``2 ** bits`` bins."""
+    with tempfile.TemporaryDirectory(prefix="trustreg-bench-") as folder:
+        small, large = Author(Path(folder) / "few", few, 0), Author(Path(folder) / "many", many, bits)
+        found = compete({"few": small.publish_one, "many": large.publish_one}, rounds)
+    ratio = round(found["many"].ratio_to(found["few"]), 2)
+    names = f"to {_spaced(few)} targets", f"to {_spaced(many)} in {_spaced(1 << bits)} bins"
+    rows = [
+        {"what": f"publish one more target {name}", "targets": count, "median": {"trustreg": round(one.median, 2)}}
+        for name, count, one in zip(names, (few, many), found.values(), strict=True)
+    ]
+    rows[1]["of the first"] = ratio
+    print(f"{names[1]}: {found['many'].median:.1f}, {names[0]}: {found['few'].median:.1f} (ratio {ratio})", flush=True)
+    return rows
+
+
 @contextmanager
 def served(repository: Repository, folder: Path) -> Iterator[str]:
     """Serve *repository* from another process; yield its URL."""
@@ -264,10 +324,13 @@ def measure_memory(repository: Repository, folder: Path) -> dict[str, float]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure, print, and write down when it was all of it."""
+    """Measure, print, and write down what was found where that is asked for."""
     parser = argparse.ArgumentParser(prog="python -m bench.tuf", description="Measure trustreg beside python-tuf.")
     parser.add_argument("--rounds", type=int, default=15, help="how often each is timed")
     parser.add_argument("--targets", type=int, nargs="+", default=[1_000, 10_000, 100_000], help="sizes")
+    parser.add_argument("--adding", type=int, nargs=2, default=[1_000, 100_000], help="sizes to publish one more to")
+    parser.add_argument("--bits", type=int, default=10, help="bins for the second of them: 2 ** this")
+    parser.add_argument("--write", action="store_true", help="put what is found into docs/benchmarks.md")
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     parser.add_argument("--memory", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
@@ -289,8 +352,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             mebibytes = measure_memory(repository, folder)
             rows.append({"what": "peak memory, MiB", "targets": count, "median": mebibytes, "ratio": _over(mebibytes)})
             print(_line(rows[-1]), flush=True)
-    if options.targets == parser.get_default("targets"):
-        _write({"date": f"{datetime.now(UTC):%Y-%m-%d}", "rounds": options.rounds, "rows": rows})
+    few, many = options.adding
+    added = adding(few, many, options.bits, options.rounds)
+    if options.write:
+        _write({"date": f"{datetime.now(UTC):%Y-%m-%d}", "rounds": options.rounds, "rows": rows, "added": added})
     return None
 
 
@@ -316,7 +381,8 @@ def _line(row: Mapping[str, Any]) -> str:
 
 
 def _write(found: dict[str, Any]) -> None:
-    kept = ROOT_FOLDER / "bench" / "results" / f"{found['date']}-tuf.json"
+    kept = RESULTS / "bench" / "results" / f"{found['date']}-tuf.json"
+    kept.parent.mkdir(parents=True, exist_ok=True)
     machine = report.machine()
     versions = {name: version(name) for name in ("tuf", "trustreg", "orjson", "msgspec", "cryptography")}
     kept.write_text(json.dumps({**found, "machine": machine, "versions": versions}, indent=1) + "\n")
@@ -332,17 +398,29 @@ def _write(found: dict[str, Any]) -> None:
     ]
     for row in found["rows"]:
         median = row["median"]
-        floor = f"{median['floor']:.1f}" if "floor" in median else ""
+        floor = _shown(row, "floor") if "floor" in median else ""
         above = f"{median['trustreg'] / median['floor']:.2f}" if "floor" in median else ""
         lines.append(
-            f"| {row['what']} | {row['targets']:,} | {median['tuf']:.1f} | {median['trustreg']:.1f} | {floor} | "
-            f"**{row['ratio']['trustreg']:.1f}** | {above} |".replace(",", " ")
+            f"| {row['what'].replace(', MiB', '')} | {_spaced(row['targets'])} | {_shown(row, 'tuf')} | "
+            f"{_shown(row, 'trustreg')} | {floor} | **{row['ratio']['trustreg']:.1f}** | {above} |"
         )
-    page = ROOT_FOLDER / "docs" / "benchmarks.md"
+    lines += ["", "| | trustreg | of the first |", "|---|--:|--:|"]
+    for row in found["added"]:
+        of_first = f"**{row['of the first']:.2f}**" if "of the first" in row else ""
+        lines.append(f"| {row['what']} | {row['median']['trustreg']:.1f} ms | {of_first} |")
+    page = RESULTS / "docs" / "benchmarks.md"
     before, begin, rest = page.read_text().partition(BEGIN)
     _, end, after = rest.partition(report.END)
     page.write_text(f"{before}{begin}\n\n" + "\n".join(lines) + f"\n\n{end}{after}")
-    print(f"written: {kept.relative_to(ROOT_FOLDER)}, {page.relative_to(ROOT_FOLDER)}")
+    print(f"written: {kept.relative_to(RESULTS)}, {page.relative_to(RESULTS)}")
+
+
+def _shown(row: Mapping[str, Any], name: str) -> str:
+    return f"{row['median'][name]:.1f} {'MiB' if 'MiB' in row['what'] else 'ms'}"
+
+
+def _spaced(number: int) -> str:
+    return f"{number:,}".replace(",", " ")
 
 
 def _sign(signer: LocalSigner, key: Key, signed: Signed) -> bytes:

@@ -181,7 +181,10 @@ def _read_repositories(document: Any) -> dict[str, tuple[str, ...]]:
     for name in document:
         _require(_NAME.fullmatch(name) is not None, f"repositories.{name}", "this could not name a folder everywhere")
     _require(len({name.lower() for name in document}) == len(document), "repositories", "two names differ in case only")
-    return {name: _read_texts(urls, f"repositories.{name}") for name, urls in document.items()}
+    read = {name: _read_texts(urls, f"repositories.{name}") for name, urls in document.items()}
+    places = [url.rstrip("/") for urls in read.values() for url in urls]
+    _require(len(set(places)) == len(places), "repositories", "one place is listed as if it were two")
+    return read
 
 
 def _read_rule(document: Any, where: str, known: Mapping[str, object]) -> Rule:

@@ -12,16 +12,19 @@ from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from trustreg.dialect import Dialect
 from trustreg.errors import (
+    AbsentError,
     ContentError,
     DigestUnsignedError,
+    FormatError,
     MovedError,
     OfflineError,
     TrustregError,
     UnsignedError,
     UntrustedError,
+    VersionError,
 )
 from trustreg.metadata import FileMeta, Role, Signed, Targets
-from trustreg.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, TOP_LEVEL, Digest, Gun, Reference
+from trustreg.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, TOP_LEVEL, Digest, Gun, Reference, is_tag
 from trustreg.ports import Cache, Registry, Repository
 from trustreg.values import dataclass, field
 from trustreg.verify.pinning import Pins
@@ -326,16 +329,18 @@ class Verifier:
         digest, workflow = image.digest, opened.workflow
         assert digest is not None  # noqa: S101 # a reference has a tag or a digest
         wanted, prefix, roles = bytes.fromhex(digest.hex), opened.site.prefix(image.gun), opened.site.roles
+        failed: dict[str, UntrustedError] = {}
         if opened.site.dialect.rules.tree:
-            for failure in opened.drive(workflow.delegated()).values():
-                raise failure  # what it would have said is not known
+            failed = opened.drive(workflow.delegated())
             roles = tuple(workflow.roles)
         for role in roles:
             targets = opened.drive(workflow.load(role))
-            for name in _names_with(targets, digest.algorithm, wanted):
-                found = opened.drive(workflow.find(name, roles)) if name.startswith(prefix) else None
+            for name in _names_with(targets, prefix, digest.algorithm, wanted):
+                found = opened.drive(workflow.find(name, roles))
                 if found and found.meta.hashes.get(digest.algorithm) == wanted:
                     return found
+        for failure in failed.values():
+            raise failure  # what it would have said is not known
         raise DigestUnsignedError(str(image.gun), str(digest), roles)
 
 
@@ -354,8 +359,10 @@ def refresh(site: Site, now: datetime) -> "Opened":
         if since is None or not timedelta(0) <= now - since <= site.offline_grace:
             raise
         opened = Opened(site, site.workflow(now, where="the cache"), now, stale_since=since)
-        opened.drive(opened.workflow.refresh())
-        return opened
+        with suppress(AbsentError, ContentError, VersionError):  # too little is remembered to tell
+            opened.drive(opened.workflow.refresh(recalled=True))
+            return opened
+        raise
     return Opened(site, workflow, now)
 
 
@@ -394,6 +401,7 @@ class Opened:
         """Say whether this may answer at *now*: asked recently enough, and nothing in it has expired since."""
         return (
             timedelta(0) <= now - self.at <= max_age
+            and (self.stale_since is None or now - self.stale_since <= self.site.offline_grace)
             and self.workflow.expires(tuple(self.workflow.roles.values())) > now
         )
 
@@ -439,24 +447,32 @@ def _content(name: str, meta: FileMeta) -> tuple[Digest, int]:
     raise ContentError(name, "a sha256 or sha512 digest", "none")
 
 
-def _names_with(targets: Verified[Targets] | None, algorithm: str, digest: bytes) -> list[str]:
-    if targets is None:
-        return []
-    return [name for name, meta in targets.signed.targets.items() if meta.hashes.get(algorithm) == digest]
+def _names_with(targets: Verified[Targets] | None, prefix: str, algorithm: str, digest: bytes) -> list[str]:
+    """Return which tags, behind *prefix*, have *digest*; an entry that is malformed has none."""
+    found = []
+    for name in targets.signed.targets if targets else ():
+        if name.startswith(prefix) and is_tag(name.removeprefix(prefix)):
+            with suppress(FormatError):
+                found += [name] if targets.signed.targets[name].hashes.get(algorithm) == digest else []  # type: ignore[union-attr]
+    return found
 
 
-def _entries(opened: Opened, gun: Gun, failed: Container[str]) -> Iterator[Entry]:
-    """Yield what is said of *gun*: all of it, where that is the collection."""
+def _entries(opened: Opened, gun: Gun, failed: dict[str, UntrustedError]) -> Iterator[Entry]:
+    """Yield what is said of *gun*: all of it, where that is the collection. A role with a bad entry has *failed*."""
     workflow, prefix = opened.workflow, opened.site.prefix(gun)
     asked = "" if gun == opened.site.gun else prefix
     counting = _counting(opened, asked, failed)
     for role, part in workflow.roles.items():
-        for name, meta in part.signed.targets.items():
-            if name.startswith(asked):
-                digest, length = _content(name, meta)
-                counts = counting.get(name) == role
-                tag = name.removeprefix(prefix)
-                yield Entry(tag=tag, digest=digest, length=length, role=role, keyids=part.keyids, counts=counts)
+        for name in part.signed.targets:
+            if not name.startswith(asked):
+                continue
+            try:
+                digest, length = _content(name, part.signed.targets[name])
+            except UntrustedError as exc:
+                failed.setdefault(role, exc)
+                continue
+            counts, tag = counting.get(name) == role, name.removeprefix(prefix)
+            yield Entry(tag=tag, digest=digest, length=length, role=role, keyids=part.keyids, counts=counts)
 
 
 def _counting(opened: Opened, prefix: str, failed: Container[str]) -> dict[str, str]:

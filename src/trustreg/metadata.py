@@ -23,6 +23,8 @@ class Key:
     that cannot vouch for anything, and harms nobody. ``public`` is DER SubjectPublicKeyInfo, for ed25519 the
     32 raw bytes, and empty where ``certificates`` (DER, leaf first) carries the key. ``sound`` is false where
     the dialect computes ids from keys and this one does not compute: such a key does not count either.
+    ``derived`` says whether ``id`` is the one that the dialect computes from the key. TUF lets publishers choose
+    another (TAP 12); nobody can know a key by that.
     ``scheme`` is the one that ``verify.signatures`` holds its signatures to; empty where each of these names its own.
     """
 
@@ -31,6 +33,7 @@ class Key:
     public: bytes = b""
     certificates: tuple[bytes, ...] = ()
     sound: bool = True
+    derived: bool = True
     scheme: str = ""
     spelled: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)  # as the dialect wrote it
 
@@ -231,5 +234,31 @@ def matches(name: str, pattern: str) -> bool:
 
     Source: TUF 1.0.34 section 4.5.
     """
-    segments, globs = name.split("/"), pattern.split("/")
-    return len(segments) == len(globs) and all(map(fnmatchcase, segments, globs))
+    if name.count("/") != pattern.count("/"):
+        return False
+    if _WILD.isdisjoint(pattern):  # most are, and there may be thousands
+        return name == pattern
+    return all(map(_matches_segment, name.split("/"), pattern.split("/")))
+
+
+def _matches_segment(segment: str, pattern: str) -> bool:
+    """Match without a regular expression: one would be compiled for each pattern of each file."""
+    if "[" in pattern:
+        return fnmatchcase(segment, pattern)
+    at = begun = 0
+    star, tried = -1, 0
+    while at < len(segment):
+        if begun < len(pattern) and pattern[begun] == "*":
+            star, tried = begun, at
+            begun += 1
+        elif begun < len(pattern) and pattern[begun] in {"?", segment[at]}:
+            at, begun = at + 1, begun + 1
+        elif star >= 0:  # let the last star take one more
+            tried += 1
+            at, begun = tried, star + 1
+        else:
+            return False
+    return not pattern[begun:].strip("*")
+
+
+_WILD = frozenset("*?[")

@@ -116,6 +116,11 @@ class Reference:
         return f"{self.repository}{tag}{digest}"
 
 
+def is_tag(text: str) -> bool:
+    """Say whether *text* could be the tag of an image."""
+    return _TAG.fullmatch(text) is not None
+
+
 def is_role(name: str) -> bool:
     """Say whether *name* is a top-level role or a delegation, ``targets/releases``."""
     return name in TOP_LEVEL or is_delegation(name)

@@ -49,7 +49,7 @@ class Target:
         """The name as one safe file name: what is no letter, digit, ``_``, ``.``, ``-`` or ``~`` is percent-encoded."""
         plain = quote(self.name)
         safe = f"%2E{plain[1:]}" if plain.startswith(".") else plain
-        return safe if len(safe) <= _LONGEST_NAME else f"{safe[:100]}%{hashlib.sha256(self.name.encode()).hexdigest()}"
+        return safe if len(safe) <= _LONGEST_NAME else f"{safe[:100]}%_{hashlib.sha256(self.name.encode()).hexdigest()}"
 
 
 class Reader:
@@ -80,6 +80,7 @@ class Reader:
         self._pins, self._limits = pins, limits
         self._max_age, self._root_age = max_age, root_age
         self._workflow: Workflow | None = None
+        self._alone = False
 
     def refresh(self, now: datetime) -> Flow[None]:
         """Bring the top-level roles up to date as of *now*; within ``max_age``, by what is remembered."""
@@ -92,23 +93,28 @@ class Reader:
                 except UntrustedError:
                     pass  # something has expired, or is missing: ask
                 else:
+                    self._alone = False  # other roles may be asked for
                     return
         workflow = self._begun(now, self._where, self._root_age)
         self._workflow = None
         yield from workflow.refresh()
-        self._workflow = workflow
+        self._workflow, self._alone = workflow, False
 
     def recall(self, now: datetime) -> Flow[None]:
         """Read the top-level roles as they are remembered: the same checks, as of *now*, and nobody is asked."""
         workflow = self._begun(now, "the cache")
         self._workflow = None
-        yield from from_memory(workflow.refresh(), self._dialect)
-        self._workflow = workflow
+        yield from from_memory(workflow.refresh(recalled=True), self._dialect)
+        self._workflow, self._alone = workflow, True
 
     def find(self, name: str) -> Flow[Target | None]:
-        """Look the target *name* up, as of the last refresh; ``None`` where no role that may lists it."""
+        """Look the target *name* up, as of the last refresh; ``None`` where no role that may lists it.
+
+        After :meth:`recall`, nobody is asked for this either.
+        """
         workflow = self.workflow
-        found = yield from workflow.find(name)
+        flow = workflow.find(name)
+        found = yield from from_memory(flow, self._dialect) if self._alone else flow
         return self._target(workflow, found) if found else None
 
     @property

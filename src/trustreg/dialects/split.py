@@ -3,7 +3,8 @@
 A file of a hundred thousand targets is signed as one text, and a look-up needs one line of it. Here objects are split
 into their members, whose values stay the bytes they came as; what is read of them later is read strictly then. All of
 it holds for text that is in canonical form already, as tools write it, and that is proven on the way: of the members by
-their order and their lengths, of their values by one of each shape. Anything else is read whole, as small files are.
+their order and their lengths, of their values by what is left of them without digits, or one by one. Anything else is
+read whole, as small files are.
 
 ``msgspec`` does the splitting. It is imported for large files only: that takes longer than reading a small one.
 """
@@ -67,25 +68,36 @@ def split(raw: bytes, *, alike: bool = False) -> Split | None:
 
     Args:
         raw: Text.
-        alike: The values are many and of few shapes: prove the form of one of each, too.
+        alike: Prove that the values are in canonical form, too.
     """
     from msgspec import DecodeError, Raw
     from msgspec.json import Decoder
 
     try:
         members = Decoder(dict[str, Raw]).decode(raw)
-    except (DecodeError, UnicodeDecodeError):
+    except (DecodeError, UnicodeDecodeError, RecursionError):
         return None
     names = list(members)
     # Quotes, colons, commas and braces; a blank, an escape or a second member of one name would show.
     spelled = sum(map(len, members.values())) + len("".join(names).encode()) + 4 * len(names) + (1 if names else 2)
     if spelled != len(raw) or names != sorted(names):
         return None
-    if alike:
-        shapes = {bytes(value).translate(None, _DIGITS): value for value in members.values()}
-        if not all(map(_canonical, shapes.values())):
-            return None
+    if alike and not (_usual(raw, members) or all(map(_canonical, members.values()))):
+        return None
     return Split(members)
+
+
+def _usual(raw: bytes, members: dict[str, Raw]) -> bool:
+    """Say whether the values of the object *raw* are all what targets files are full of: one digest, and a length."""
+    if not raw.isascii() or b"\\" in raw:
+        return False
+    values = list(map(bytes, members.values()))
+    end = len(_BEFORE) + 64  # of the digest, whose digits are read when it is asked for
+    return (
+        {value[: len(_BEFORE)] for value in values} <= {_BEFORE}
+        and {value[end:].translate(None, _DIGITS) for value in values} <= {_AFTER}
+        and not any(b'"' in value[len(_BEFORE) : end] for value in values)
+    )
 
 
 def _canonical(value: Raw) -> bool:
@@ -97,4 +109,6 @@ def _canonical(value: Raw) -> bool:
         return False
 
 
-_DIGITS = b"0123456789abcdef"
+_BEFORE = b'{"hashes":{"sha256":"'
+_AFTER = b'"},"length":}'
+_DIGITS = b"0123456789"

@@ -94,7 +94,7 @@ class Tuf1:
         """Return ``role.json``, with what might not be one file everywhere written as ``%`` and hex."""
         plain = _UNSAFE.sub(_percent, role)
         if len(plain) > _LONGEST_NAME:
-            return f"{plain[:100]}%{hashlib.sha256(role.encode('utf-8', 'surrogatepass')).hexdigest()}.json"
+            return f"{plain[:100]}%_{hashlib.sha256(role.encode('utf-8', 'surrogatepass')).hexdigest()}.json"
         return f"{plain}.json"
 
     def listed(self, raw: bytes, version: int) -> FileMeta:
@@ -239,7 +239,8 @@ def _key(keyid: str, item: Members) -> Key:
     kind = "ecdsa" if keytype.startswith("ecdsa-sha2-") else keytype
     raw = _public(kind, public) if isinstance(public, str) else None
     sound = raw is not None and scheme in _SCHEMES
-    return Key(id=keyid, kind=kind, public=raw or b"", sound=sound, scheme=scheme, spelled=item.value)
+    derived = keyid == hashlib.sha256(canonical.encode(item.value)).hexdigest()
+    return Key(id=keyid, kind=kind, public=raw or b"", sound=sound, derived=derived, scheme=scheme, spelled=item.value)
 
 
 def _public(kind: str, text: str) -> bytes | None:
@@ -288,9 +289,12 @@ def _delegation(item: Members) -> Delegation:
     paths, prefixes = item.value.get("paths"), item.value.get("path_hash_prefixes")
     if (paths is None) == (prefixes is None):
         item.fail("paths", "either they or path_hash_prefixes are due")
+    patterns = item.strings("paths", nullable=True)
+    if any(len(pattern) > _LONGEST_PATTERN for pattern in patterns):
+        item.fail("paths", f"a pattern has more than {_LONGEST_PATTERN} characters")
     return Delegation(
         name=name,
-        patterns=item.strings("paths", nullable=True),
+        patterns=patterns,
         hash_prefixes=item.strings("path_hash_prefixes", nullable=True),
         terminating=item.boolean("terminating") if "terminating" in item.value else False,
         **_authority(item, "name", "paths", "path_hash_prefixes", "terminating"),
@@ -474,6 +478,7 @@ _JSON = ".json"
 _SPEC_1 = re.compile(r"1\.[0-9]{1,9}(?:\.[0-9]{1,9})?")
 _COMMON = frozenset({"_type", "version", "expires"})
 _DIGEST_SIZES = {"sha256": 32, "sha512": 64}
+_LONGEST_PATTERN = 4096  # characters
 _LONGEST_NAME = 180  # bytes; a file name has 255
 _UNQUOTED = re.compile(r"[^A-Za-z0-9_.~-]")
 _UNSAFE = re.compile(r"[^a-z0-9_.~-]|^\.")  # upper case too: some file systems take root and Root for one

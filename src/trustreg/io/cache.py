@@ -6,6 +6,7 @@ the files costs requests, not safety. In a trust directory the files of Notary l
 """
 
 import re
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from trustreg.dialect import Dialect
 from trustreg.errors import FileError
 from trustreg.io.files import file_error, locked, private_dir, read_if_present, remove_file, write_all
 from trustreg.io.trustdir import claim_store
-from trustreg.names import SNAPSHOT, Gun
+from trustreg.names import SNAPSHOT, TOP_LEVEL, Gun
 from trustreg.verify.requests import Floor, Keep, Memory
 
 
@@ -70,6 +71,7 @@ class FolderCache:
                 floors,
                 _later(keep.memory.refreshed, there.refreshed),
                 _later(keep.memory.walked, there.walked),
+                keep.memory.begun or there.begun,
             )
             # A file whose role has no floor of its own belongs to the snapshot, and is as current as that is.
             current = keep.memory.floors.get(SNAPSHOT) == floors.get(SNAPSHOT)
@@ -89,8 +91,13 @@ class FolderCache:
         if not self._memory.parent.exists():
             return
         with locked(self._memory.with_suffix(".lock")):
-            for path in sorted(self._files.rglob("*.json")):
-                remove_file(path)
+            roles = set(TOP_LEVEL)
+            with suppress(FileError):  # memory that cannot be read is to go as well
+                for role, floor in self.memory().floors.items():
+                    roles |= {role, *floor.listed}
+            for path in map(self._path, roles):
+                if path.is_symlink() or path.exists():
+                    remove_file(path)
             remove_file(self._memory)
 
     def _path(self, role: str) -> Path:
@@ -152,7 +159,10 @@ def _read(document: dict[str, Any], gun: str) -> Memory:
     if document["gun"] != gun:
         raise ValueError(document["gun"])
     floors = {role: _read_floor(floor) for role, floor in document["floors"].items()}
-    return Memory(floors, _read_moment(document["refreshed"]), _read_moment(document.get("walked")))
+    begun = document.get("begun", "")
+    if not isinstance(begun, str):
+        raise TypeError(begun)
+    return Memory(floors, _read_moment(document["refreshed"]), _read_moment(document.get("walked")), begun)
 
 
 def _read_moment(text: str | None) -> datetime | None:
@@ -177,6 +187,8 @@ def _spell(gun: str, memory: Memory) -> bytes:
     spelled: dict[str, Any] = {"gun": gun, "refreshed": memory.refreshed and memory.refreshed.isoformat()}
     if memory.walked:
         spelled["walked"] = memory.walked.isoformat()
+    if memory.begun:
+        spelled["begun"] = memory.begun
     return orjson.dumps({**spelled, "floors": floors}, option=orjson.OPT_INDENT_2)
 
 
@@ -185,4 +197,4 @@ def _spell_floor(floor: Floor) -> dict[str, Any]:
     return {**spelled, "listed": dict(floor.listed)} if floor.listed else spelled
 
 
-_MOST = 64 << 20  # bytes; the largest file that the workflow reads
+_MOST = 1 << 30  # bytes; how much is read is decided when it is fetched

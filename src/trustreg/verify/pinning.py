@@ -133,7 +133,7 @@ def _names(common_name: str, gun: str) -> bool:
 
 
 def _unpinned(key: Key, pins: Pins, now: datetime) -> str | None:
-    if not pins.given or key.id in pins.keys:
+    if not pins.given or (key.id in pins.keys and key.derived):
         return None
     if key.certificates and key.certificates[0] in pins.certificates:
         return None

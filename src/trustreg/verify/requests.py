@@ -26,12 +26,14 @@ class Floor:
 class Memory:
     """What outlives the cached files: the floor of each role, and when the last refresh succeeded.
 
-    ``walked`` is when a newer root was last asked for.
+    ``walked`` is when a newer root was last asked for. ``begun`` is the sha256 of the root that somebody brought, and
+    that led to the one that is trusted.
     """
 
     floors: Mapping[str, Floor] = field(default_factory=dict)
     refreshed: datetime | None = None
     walked: datetime | None = None
+    begun: str = ""
 
 
 @dataclass(frozen=True)

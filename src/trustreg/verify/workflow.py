@@ -56,6 +56,7 @@ class Limits:
     timestamp: int = 1 << 16  # a hundred times the largest seen
     snapshot: int = 16 << 20
     targets: int = 64 << 20  # 700 000 tags
+    together: int = 1 << 30  # snapshot and targets roles read in one refresh and the look-ups after it
     rotations: int = 256  # roots followed in one refresh
     roles: int = 1024  # delegations followed to find one name; where roles are asked by name, of all together
     tree: int = 65_536  # delegations followed to list a collection
@@ -113,7 +114,8 @@ class Workflow:
         self._pins = Pins() if pins is None else pins
         self._limits = Limits() if limits is None else limits
         self._memory = Memory()
-        self._walked = False
+        self._walked = self._skipped = self._recalled = False
+        self._read = 0  # bytes
         self._fresh: dict[str, Verified[Signed]] = {}
         self._root: Verified[Root] | None = None
         self._timestamp: Verified[Timestamp] | None = None
@@ -140,23 +142,33 @@ class Workflow:
         """Each delegated role that was loaded, after the name of who delegates to it."""
         return ((delegator, part) for (delegator, _), part in self._trusted.items())
 
+    @property
+    def _most(self) -> int:
+        """How many delegations may be followed at all."""
+        return self._limits.tree if self._rules.tree else self._limits.roles
+
     def expires(self, chain: tuple[Verified[Targets], ...] = ()) -> datetime:
         """Return when the first of the files that were relied on expires."""
         parts = (self.root, self.timestamp, self.snapshot, self.roles[TARGETS], *chain)
         return min(part.signed.expires for part in parts)
 
-    def refresh(self) -> Flow[None]:
+    def refresh(self, *, recalled: bool = False) -> Flow[None]:
         """Bring the four top-level roles up to date, and keep them.
+
+        Args:
+            recalled: The answers are those that were kept: nothing is newer after that.
 
         Raises:
             UntrustedError: Some check failed. What passed before it is kept where the rules say stepwise, else nothing.
         """
+        self._recalled = recalled
         try:
             yield from self._refresh()
-        except (AbsentError, ContentError, ThresholdError, VersionError):
-            if self._rules.stepwise:
+        except (AbsentError, ContentError, ThresholdError, VersionError) as exc:
+            # A publisher may have replaced files between two of our reads, or a root that was not asked for.
+            if self._rules.stepwise and not (self._skipped and isinstance(exc, ThresholdError)):
                 raise
-            # A publisher may have replaced files between two of our reads: one fresh reading tells.
+            self._root_age = timedelta(0)
             yield from self._refresh()
         yield from self._keep(refreshed=True)
 
@@ -179,17 +191,19 @@ class Workflow:
     def delegated(self) -> Flow[dict[str, UntrustedError]]:
         """Load every role that is delegated to; return the ones that failed, with why."""
         failed: dict[str, UntrustedError] = {}
-        queue = [TARGETS]
+        queue, seen, count = [TARGETS], {TARGETS}, 0
         while queue:
             delegator = self.roles[queue.pop(0)]
             for delegation in delegator.signed.delegates():
-                known = delegation.name in self.roles
+                if (count := count + 1) > self._most:
+                    raise TooLargeError(f"the tree of delegations of {self.gun}", self._most, "delegations")
                 try:
                     loaded = yield from self._delegate(delegator, delegation)
                 except UntrustedError as exc:
                     failed[delegation.name] = exc
                 else:
-                    queue += [delegation.name] if loaded and not known else []
+                    queue += [delegation.name] if loaded and delegation.name not in seen else []
+                    seen.add(delegation.name)
         yield from self._keep()
         return failed
 
@@ -227,7 +241,7 @@ class Workflow:
 
     def _refresh(self) -> Flow[None]:
         self._memory = cast("Memory", (yield Remember()))
-        self._fresh, self.roles, self._trusted = {}, {}, {}
+        self._fresh, self.roles, self._trusted, self._read = {}, {}, {}, 0
         yield from self._update_root()
         yield from self._update_timestamp()
         yield from self._update_snapshot()
@@ -242,10 +256,10 @@ class Workflow:
             root = anchor(claim, self.gun) if floor is None else self._stand_in(claim, floor)
         # A root that was only met is kept when it is admitted; one that follows what was trusted, at once.
         known = floor is not None or self._pins.root is not None
-        if known:
-            yield from self._note(root, held=held)
+        yield from self._pass(root, floor, known=known, held=held)
         for _ in range(self._limits.rotations + 1):
             if self._walked_lately(root):
+                self._skipped = True
                 break
             path = self._dialect.locate(ROOT, version=root.signed.version + 1)
             raw = yield from _ask(Want(ROOT, path, self._limits.root))
@@ -256,10 +270,11 @@ class Workflow:
             if claim.signed.version != root.signed.version + 1:
                 raise VersionError(ROOT, root.signed.version + 1, claim.signed.version)
             root = succeed(claim, root, self.gun)
-            if known:
-                yield from self._note(root)
+            yield from self._pass(root, floor, known=known)
         else:
             raise TooLargeError(f"the history of the root of {self.gun}", self._limits.rotations, "rotations")
+        if floor and root.signed.version < floor.version:
+            raise RollbackError(ROOT, floor.version, root.signed.version)
         final = admit(self._decode(ROOT, root.raw, Root), self.gun, self._pins, self.now, known=known)
         self._alive(final)
         self.first_use = not known and not self._pins.given
@@ -267,20 +282,31 @@ class Workflow:
         if not (known and self._rules.stepwise):
             yield from self._note(final)
 
+    def _pass(self, root: Verified[Root], floor: Floor | None, *, known: bool, held: bool = False) -> Flow[None]:
+        """Have *root*, on the way up, kept; where one of its version was trusted before, it has to be that one."""
+        if floor and root.signed.version == floor.version and not _vouched(floor, root):
+            self._above(self._decode(ROOT, root.raw, Root), floor)
+        if known and (floor is None or root.signed.version >= floor.version):
+            yield from self._note(root, held=held)
+
     def _walked_lately(self, root: Verified[Root]) -> bool:
         """Say whether a root after *root* was asked for so lately that it need not be asked for again."""
         floor, walked = self._memory.floors.get(ROOT), self._memory.walked
-        known = floor is not None and floor.version == root.signed.version
+        known = floor is not None and floor.version == root.signed.version and root.signed.expires > self.now
         return known and walked is not None and timedelta(0) <= self.now - walked < self._root_age
 
     def _known_root(self, floor: Floor | None) -> Flow[tuple[Verified[Root] | None, bool]]:
-        """Return the root to begin with: the one trusted last, or the one that the caller brought if that is newer.
+        """Return the root to begin with, and whether the cache has it.
 
-        And whether the cache has it.
+        It is the one trusted last. If the caller brought one, that has to have led there: it is begun with where it is
+        newer, or where it was not begun with before.
         """
-        brought = anchor(self._decode(ROOT, self._pins.root, Root), self.gun) if self._pins.root is not None else None
-        if floor is None or (brought and brought.signed.version > floor.version):
-            return brought, False
+        if self._pins.root is not None:
+            brought = anchor(self._decode(ROOT, self._pins.root, Root), self.gun)
+            if floor is None or brought.signed.version > floor.version or self._memory.begun != _sha256(brought.raw):
+                return brought, False
+        if floor is None:
+            return None, False
         raw = yield from _ask(Recall(ROOT))
         held = raw is not None and _sha256(raw) == floor.sha256
         if not held:
@@ -307,8 +333,7 @@ class Workflow:
         if not self._rules.by_version:
             self._above(claim, floor)
         root = anchor(claim, self.gun)
-        vouched = floor.keys and set(floor.keys) <= set(root.fingerprints)
-        if claim.signed.version < floor.version or not vouched:
+        if claim.signed.version < floor.version or not _vouched(floor, root):
             self._above(claim, floor)
         return root
 
@@ -432,9 +457,8 @@ class Workflow:
             if self._standing(role, delegation, keys):
                 raise RemovedError(role)
             return None
-        most = self._limits.tree if self._rules.tree else self._limits.roles
-        if len(self._trusted) >= most:
-            raise TooLargeError(f"the tree of delegations of {self.gun}", most, "roles")
+        if len(self._trusted) >= self._most:
+            raise TooLargeError(f"the tree of delegations of {self.gun}", self._most, "roles")
         verified = yield from self._listed(role, listed, self._limits.targets, delegation, keys, Targets)
         self._trusted[edge] = verified
         self.roles.setdefault(role, verified)
@@ -471,6 +495,9 @@ class Workflow:
         if raw is None:
             raise AbsentError(name, path)
         check_content(name, listed, raw)
+        self._read += len(raw)
+        if self._read > self._limits.together:
+            raise TooLargeError(f"all that was read of {self.gun}", self._limits.together)
         verified = self._judge(name, raw, listed, role, keys, kind)
         yield from self._note(verified)
         return verified
@@ -551,14 +578,14 @@ class Workflow:
     def _keep(self, *, refreshed: bool = False) -> Flow[None]:
         """Hand over what was verified since the last time."""
         fresh, self._fresh = self._fresh, {}
-        if not self._rules.stepwise:
-            refreshed = bool(fresh)
+        refreshed = (refreshed if self._rules.stepwise else bool(fresh)) and not self._recalled
         if (fresh or refreshed) and not self._skip_expiry:
             before = self._memory
             floors = {role: floor for verified in fresh.values() for role, floor in self._floors(verified).items()}
             moment = self.now if refreshed else before.refreshed
             walked = self.now if refreshed and self._walked and self._root_age else before.walked
-            self._memory = Memory({**before.floors, **floors}, moment, walked)
+            begun = _sha256(self._pins.root) if self._pins.root is not None and refreshed else before.begun
+            self._memory = Memory({**before.floors, **floors}, moment, walked, begun)
             yield Keep({role: verified.raw for role, verified in fresh.items()}, self._memory, before)
 
     def _floors(self, verified: Verified[Signed]) -> dict[str, Floor]:
@@ -632,6 +659,11 @@ def _ahead(chain: _Chain, name: str, ahead: list[tuple[_Chain, Delegation]]) -> 
             ahead = []
             break
     return ahead + following[::-1]
+
+
+def _vouched(floor: Floor, root: Verified[Root]) -> bool:
+    """Say whether all who vouched for *floor* signed *root*, too."""
+    return bool(floor.keys) and set(floor.keys) <= set(root.fingerprints)
 
 
 def _may_still_sign(floor: Floor, role: Role, keys: Mapping[str, Key]) -> bool:

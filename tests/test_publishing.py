@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from tests.authoring import TUF1, Place, meta
+import pytest
+
+from tests.authoring import TUF1, Died, Place, dying_before, meta
+from tests.world import MemoryKeys
 from trustreg.dialects.tuf1 import Tuf1
+from trustreg.errors import ExistsError, TakenError
 from trustreg.names import TOP_LEVEL
 from trustreg.publishing import reading_once
 from trustreg.sign.changes import AddTarget, DelegateBins
 
 if TYPE_CHECKING:
-    import pytest
-
     from trustreg.metadata import Envelope, Signed
 
 
@@ -61,3 +64,59 @@ def test_a_publisher_decodes_what_is_new_once(monkeypatch: pytest.MonkeyPatch) -
     publish(2)
 
     assert sorted(decoded) == sorted(set(TOP_LEVEL) - {"root"})
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_a_beginning_that_broke_off_goes_on(number: int) -> None:
+    """
+    By who has the keys that were made; where nothing is missing there is nothing to go on with.
+    """
+    place = Place()
+    place.store.step = dying_before(number)
+    with contextlib.suppress(Died):
+        place.init()
+    place.store.step = lambda _: None
+    root = place.store.files.get("1.root.json")
+    if number == 4:
+        with pytest.raises(ExistsError):
+            place.init()
+    else:
+        place.init()
+
+    assert place.store.files["1.root.json"] == (root or place.store.files["1.root.json"])
+    place.publish(AddTarget(role="targets", name="v1", meta=meta(1)))
+    assert place.find("v1").meta == meta(1)
+
+
+def test_nobody_goes_on_with_what_somebody_else_began() -> None:
+    """
+    Whose keys are not here may be at it still.
+    """
+    place = Place()
+    place.store.step = dying_before(2)
+    with pytest.raises(Died):
+        place.init()
+    place.store.step, place.keys = lambda _: None, MemoryKeys()
+
+    with pytest.raises(ExistsError):
+        place.init()
+    assert sorted(place.store.files) == ["1.root.json", "1.targets.json"]
+
+
+def test_two_who_begin_at_once_keep_the_keys() -> None:
+    """
+    The second takes the first for dead and goes on with the same keys; the first hears that it was too late.
+    """
+    place = Place()
+
+    def step(path: str) -> None:
+        if path == "timestamp.json":
+            place.store.step = lambda _: None
+            place.init()
+
+    place.store.step = step
+    with pytest.raises(TakenError):
+        place.init()
+    place.publish(AddTarget(role="targets", name="v1", meta=meta(1)))
+
+    assert place.find("v1").meta == meta(1)

@@ -34,7 +34,7 @@ from trustreg.errors import (
     UntrustedError,
 )
 from trustreg.lint import Finding, Inspected, lint
-from trustreg.metadata import FileMeta, Key, Role, Targets
+from trustreg.metadata import Envelope, FileMeta, Key, Role, Root, Targets
 from trustreg.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, Gun, Reference
 from trustreg.ports import HeldKey, KeyStore, Registry, Stage, Store, TrustServer
 from trustreg.publishing import (
@@ -56,11 +56,12 @@ from trustreg.publishing import (
     versions,
 )
 from trustreg.sign.changes import AddTarget, Change, RemoveTarget, Witness
-from trustreg.sign.draft import UNATTENDED, Lifetimes, create
+from trustreg.sign.draft import UNATTENDED, Draft, Lifetimes, create
 from trustreg.sign.keyfile import key_id
 from trustreg.sign.pages import File, Find, Page, stamp
 from trustreg.sign.signer import Signer, describe
 from trustreg.values import dataclass, field
+from trustreg.verify.pinning import anchor
 from trustreg.verify.requests import Want
 from trustreg.verify.signatures import Verified, load
 from trustreg.verify.workflow import Limits
@@ -146,6 +147,8 @@ class Publisher:
     ) -> Published:
         """Begin a collection: a root, an empty targets role, and the keys they need.
 
+        Where that broke off in a store, and the keys that were made are here, it goes on.
+
         Args:
             gun: Its name.
             now: The time.
@@ -161,8 +164,8 @@ class Publisher:
             PublishRefusedError: The server does not want it; no key of it is kept.
         """
         site = self._at(gun)
-        if site.repository.fetch(Want(ROOT, site.dialect.locate(ROOT), Limits().root)) is not None:
-            raise ExistsError(f"the collection {site.gun} on {site.repository.where}")
+        if (there := self._first_root(site)) is not None:
+            return Published(gun=site.gun, versions=self._begin_again(now, site, there))
         if site.cache.memory().floors:
             raise KnownError(str(site.gun), site.repository.where)
         made: list[HeldKey] = []
@@ -175,8 +178,11 @@ class Publisher:
             raise
         try:
             self._deliver(now, site, proven)
-        except (PublishRefusedError, UnauthorizedError, ConflictError, TakenError):
-            self._forget(made)  # it was refused for certain; after any other failure it may have been published
+        except (PublishRefusedError, UnauthorizedError, ConflictError, TakenError) as exc:
+            # It was refused for certain; after any other failure it may have been published. Where the root was taken,
+            # somebody who has these keys as well goes on with it.
+            if not isinstance(exc, TakenError) or self._first_root(site) != proven[0].raw:
+                self._forget(made)
             raise
         return Published(gun=site.gun, versions=versions(proven))
 
@@ -566,6 +572,37 @@ class Publisher:
         lifetimes = self._lifetimes or (UNATTENDED if unattended(site) else Lifetimes())
         draft = create(dialect, now, keys, lifetimes, unattended=unattended(site))
         return prove(draft, draft.sign(lambda key: by_id.get(key.id)))
+
+    def _begin_again(self, now: datetime, site: Site, raw: bytes) -> dict[str, int]:
+        """Go on with a collection of which there is no more than what nobody can read yet.
+
+        Raises:
+            ExistsError: There is more, or its keys are not here.
+        """
+        exists = ExistsError(f"the collection {site.gun} on {site.repository.where}")
+        stamp = Want(TIMESTAMP, site.dialect.locate(TIMESTAMP), Limits().timestamp)
+        if not unattended(site) or site.repository.fetch(stamp) is not None:
+            raise exists
+        root = anchor(cast("Envelope[Root]", site.dialect.decode(ROOT, raw)), site.gun)
+        draft = Draft(
+            site.dialect,
+            now,
+            root.signed,
+            {TARGETS: Targets(version=0, expires=now, targets={})},
+            unattended=True,
+            lifetimes=self._lifetimes or UNATTENDED,
+            taken=taken(site),
+            touched={TARGETS},
+        )
+        try:
+            proven = (root, *prove(draft, draft.sign(self._find())))
+        except NoKeyError:
+            raise exists from None
+        self._deliver(now, site, proven)
+        return versions(proven)
+
+    def _first_root(self, site: Site) -> bytes | None:
+        return site.repository.fetch(Want(ROOT, site.dialect.locate(ROOT), Limits().root))
 
     def _at(self, gun: Gun) -> Site:
         """Return where the collection lives that signs for *gun*, or is called so."""

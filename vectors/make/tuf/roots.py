@@ -24,6 +24,7 @@ def make() -> Iterator[Named]:
     yield from _walk()
     yield from _faults()
     yield from _beginnings()
+    yield from _trusted_before()
     yield from _cache()
     yield from _recovery()
 
@@ -155,10 +156,7 @@ def _beginnings() -> Iterator[Named]:
     other = Repository.usual()
     other.parts["root"].edit = lambda signed: signed.update({"x-note": "mine"})
     yield case("given-its-own", comment, source, published, found(published), anchor=other.file("root"))
-    newer = usual.rotate({"root": [NEW]})
-    both = newer.publish()
-    comment = "it was given an older root than it trusts: the newer one stays"
-    yield case("given-older", comment, source, both, found(both), anchor=usual.file("root"), known=both)
+    both = usual.rotate({"root": [NEW]}).publish()
     comment = "it was given a newer root than it trusts, of other keys: what it was given counts"
     fresh = Repository.usual()
     fresh.keys["root"] = [NEWER]
@@ -206,6 +204,44 @@ def _beginnings() -> Iterator[Named]:
     expect = error("pin", gun=GUN, offered=[OLD.id])
     comment = "it was given the id of another root key"
     yield case("given-another-key-id", comment, "decided here", published, expect, pins=pins, at="2.root.json")
+
+
+def _trusted_before() -> Iterator[Named]:
+    """Yield what becomes of a root that was given to a client that trusts one already."""
+    usual = Repository.usual()
+    published, both = usual.publish(), usual.rotate({"root": [NEW]}).publish()
+    comment = "it was given an older root than it trusts: that one led there, and the newer one stays"
+    yield case(
+        "given-older", comment, "TUF 1.0.34 section 5.2", both, found(both), anchor=usual.file("root"), known=both
+    )
+    comment = "it was given an older root than it trusts, and the repository shows nothing that followed"
+    yield case(
+        "given-older-and-stuck",
+        comment,
+        "decided here",
+        both,
+        error("rollback", role="root", floor=2, offered=1),
+        anchor=usual.file("root"),
+        known=both,
+        repository={path: raw for path, raw in both.repository().items() if path != "2.root.json"},
+        at="2.root.json",
+    )
+    comment = "it was given a root, and trusts another one of that version, which came first: that is not believed now"
+    stranger = Repository.usual()
+    stranger.keys["root"] = [NEWER]
+    trusted = stranger.publish()
+    one, other_one = (hashlib.sha256(each.files["root"]).hexdigest() for each in (trusted, usual.publish()))
+    expect = error("equivocation", role="root", version=1, trusted=one, offered=other_one)
+    yield case(
+        "given-another-chain",
+        comment,
+        "decided here",
+        published,
+        expect,
+        anchor=usual.file("root"),
+        known=trusted,
+        at=["remember"],
+    )
 
 
 def _cache() -> Iterator[Named]:

@@ -126,10 +126,11 @@ def case(
 def _root_steps(
     repository: Mapping[str, bytes], kept: Mapping[str, bytes], floors: Json, version: int, limit: int, *, anchor: bool
 ) -> Iterator[Step]:
-    """Yield how a root is found and followed, each kept before the next is asked for."""
+    """Yield how a root is found and followed, each that is not older than the one trusted kept before the next."""
     first = not floors and not anchor
     keep: Step = ("keep", ["keep", ["root"]])
-    if floors and not (anchor and version > floors["root"]["version"]):
+    floor = floors["root"]["version"] if floors else 0
+    if floors and not anchor:
         yield "root", ["recall", "root"]
         version = floors["root"]["version"]
         if hashlib.sha256(kept.get("root", b"")).hexdigest() != floors["root"]["sha256"]:
@@ -137,7 +138,8 @@ def _root_steps(
             if f"{version}.root.json" in repository:
                 yield keep
     elif anchor:
-        yield keep
+        if version >= floor:
+            yield keep
     else:
         version = 1
         yield "root", ["want", "1.root.json", limit]
@@ -145,7 +147,7 @@ def _root_steps(
         yield "root", ["want", f"{number}.root.json", limit]
         if f"{number}.root.json" not in repository:
             break
-        if not first:
+        if not first and number >= floor:
             yield keep
     if first:
         yield keep

@@ -53,7 +53,9 @@ def test_shown(stall: Desk) -> None:
         ["snapshot", "root", "1"],
         ["timestamp", "root", "1"],
     ]
-    assert all(line.endswith("ed25519  yes     yes") for line in said.lines[7:])
+    assert all(line.split()[2:4] == ["ed25519", "yes"] for line in said.lines[7:])
+    held = {line.split()[2][:12] for line in stall.do("key", "list").lines[1:]}
+    assert {line.split()[4] for line in said.lines[7:]} == held
     shown = role(stall, "timestamp")
     assert (shown["threshold"], shown["keys"][0]["signed"], shown["keys"][0]["here"]) == (1, True, True)
     assert stall.run("role", "show", "nobody").code == 2

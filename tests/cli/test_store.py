@@ -13,6 +13,7 @@ import pytest
 
 from scripts.images import image
 from scripts.push_image import push
+from tests.peers.moto import moto_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -127,6 +128,30 @@ def test_a_repository_for_many(counter: Desk, monkeypatch: pytest.MonkeyPatch, t
     assert (tmp_path / "got").read_text() == "a note"
     counter.do("prune", "--keep", "0")
     counter.do("verify", f"{counter.gun}:1.0")
+
+
+def test_a_bucket(desk: Desk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """
+    Whoever has its credentials in the environment needs no more.
+    """
+    pytest.importorskip("moto")
+    pytest.importorskip("obstore")
+    monkeypatch.delenv("TRUSTREG_SERVER")
+    with moto_server() as s3:
+        for name, value in s3.env.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("TRUSTREG_STORE", f"{s3.bucket('trust')}/team")
+        desk.push("1.0")
+        (tmp_path / "note").write_text("a note")
+
+        assert desk.do("init").out == "s3:trust/team: published root v1, snapshot v1, targets v1, timestamp v1\n"
+        desk.do("sign", f"{desk.gun}:1.0")
+        desk.do("add", tmp_path / "note")
+        desk.do("verify", f"{desk.gun}:1.0")
+        desk.do("fetch", "note", "-o", tmp_path / "got")
+        assert (tmp_path / "got").read_text() == "a note"
+        assert len(desk.do("prune", "--keep", "0").lines) == 4
+        desk.do("list")
 
 
 def test_a_web_server_shows_a_folder(stall: Desk, tmp_path: Path, web: str) -> None:

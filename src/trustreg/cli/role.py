@@ -440,7 +440,7 @@ def _row(seat: Seat) -> tuple[str, ...]:
 
 def _marks(seat: Seat, key: Key, here: Mapping[bytes, HeldKey]) -> tuple[str, str]:
     signed = "-" if seat.version is None else "yes" if key.id in seat.signed_by else "no"
-    return signed, "yes" if key.public in here else "no"
+    return signed, here[key.public].id[:12] if key.public in here else "no"
 
 
 def _spell(seat: Seat, here: Mapping[bytes, HeldKey]) -> dict[str, Any]:

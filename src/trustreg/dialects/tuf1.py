@@ -388,7 +388,7 @@ def _spell(signed: Signed) -> dict[str, Any]:
         "spec_version": SPEC_VERSION,
         **signed.extra,
         "version": signed.version,
-        "expires": f"{signed.expires.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        "expires": f"{signed.expires.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='seconds')}Z",
     }
     if isinstance(signed, Root):
         roles = {name: _spell_authority(role) for name, role in signed.roles.items()}

@@ -235,4 +235,5 @@ def _spell(held: HeldKey) -> dict[str, Any]:
     }
 
 
-_SIGNER = re.compile(r"[a-z0-9][-_.a-z0-9]*")  # docker trust key load --name
+_PART = r"[a-z0-9][-_.a-z0-9]*"
+_SIGNER = re.compile(rf"{_PART}(?:/{_PART})*")  # docker trust key load --name; roles in stores may have slashes

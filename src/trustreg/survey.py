@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from trustreg.client import Site
+from trustreg.client import Site, drive
 from trustreg.errors import UnsignedError, UntrustedError
 from trustreg.metadata import Bins, Delegation, Key, Role, Signed, Targets
 from trustreg.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, TOP_LEVEL, Gun
-from trustreg.publishing import Reading, in_search_order, read
+from trustreg.publishing import Reading, in_search_order, read, unattended
 from trustreg.sign.changes import RemoveTarget
 from trustreg.values import dataclass, field
 from trustreg.verify.requests import Want
@@ -49,12 +49,16 @@ class Seat:
 def seats(site: Site, now: datetime) -> tuple[Seat, ...]:
     """Return the seats of the collection at *site*, top-level roles first; bins are not opened.
 
+    In a store it may have expired: this is to look at, and nothing is signed on account of it.
+
     Raises:
         UntrustedError: A check failed.
         UnavailableError: An answer could not be had.
     """
-    reading = read(site, now)
-    root, flow = reading.root.signed, reading.workflow
+    flow = site.workflow(now, dangerous_skip_expiry=unattended(site))
+    drive(flow.refresh(), site.repository, site.cache)
+    reading = Reading(site=site, workflow=flow, root=flow.root)
+    root = flow.root.signed
     top: dict[str, Verified[Signed]] = {
         ROOT: reading.root,
         TARGETS: flow.roles[TARGETS],

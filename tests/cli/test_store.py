@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+import time
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
@@ -239,3 +240,18 @@ def test_forgotten(stall: Desk) -> None:
     stall.do("forget")
 
     assert "was not known before" in stall.run("list").err
+
+
+def test_an_expired_collection_can_be_looked_at(stall: Desk, tmp_path: Path, web: str) -> None:
+    """
+    By whoever is to do something about it, from anywhere; nobody believes what is in it.
+    """
+    stall.do("role", "expiry", "timestamp", "--lifetime", "1s")
+    time.sleep(1.1)
+
+    for reader in ((), ("--trust-dir", tmp_path / "reader", "--store", web)):
+        assert stall.do("role", "show", *reader).lines[4].startswith("timestamp  root  2 ")
+        assert "error: timestamp: it expired at" in stall.run("lint", *reader).out
+        assert stall.run("list", *reader).code == 1
+    stall.do("renew")
+    stall.do("list")

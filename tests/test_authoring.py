@@ -358,3 +358,20 @@ def test_a_role_of_two_delegators_satisfies_both(place: Place) -> None:
         place.publish(SetKeys(role="shared", add=(two,)))
     place.publish(SetKeys(role="shared", add=(two,), threshold=2, delegator="a"))
     assert len(place.find("a/x").signers) == 2
+
+
+def test_rubbish_decides_no_version() -> None:
+    """
+    Whoever may write to the store, without any key, does not drive versions to their end; only past what he left.
+    """
+    place = Place()
+    place.init()
+    last = 2**53 - 1
+    for path in ("2.targets.json", f"{last}.targets.json", f"{last}.snapshot.json"):
+        place.store.files[path] = b"rubbish"
+    assert place.publish(AddTarget(role="targets", name="a", meta=meta(1)))["targets"] == 3
+    ceremony = place.publisher().prepare(place.gun, place.now, [AddTarget(role="targets", name="b", meta=meta(1))])
+    assert [sheet.page.signed.version for sheet in ceremony.sheets] == [4]
+    place.store.files |= {f"{number}.targets.json": b"rubbish" for number in range(4, 1004)}
+    with pytest.raises(ChangeError, match="1000 versions after v3"):
+        place.publish(AddTarget(role="targets", name="b", meta=meta(1)))

@@ -191,6 +191,7 @@ def test_one_that_came_too_late_or_to_the_wrong_place(board: Board) -> None:
     other.init()
     with pytest.raises(MismatchError):
         other.publisher().finish(other.gun, ceremony, board.place.now)
+    board.place.now -= timedelta(days=366)
     with pytest.raises(MismatchError):
         ceremony.merge(board.prepare(AddTarget(role="targets", name="b", meta=meta(1))))
     with pytest.raises(ChangeError, match="like that already"):

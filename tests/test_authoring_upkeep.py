@@ -14,7 +14,7 @@ from tests.authoring import GUN, TUF1, Died, Place, dying_before, meta
 from tests.world import MemoryCache
 from tests.world import World as NotaryWorld
 from trustreg.client import drive
-from trustreg.errors import AbsentError, ChangeError, NameFormError
+from trustreg.errors import AbsentError, ChangeError, NameFormError, RollbackError, StaleError
 from trustreg.io.content import content_of
 from trustreg.lint import CODES, Finding, Inspected, lint
 from trustreg.metadata import Bins, Delegation, FileMeta, Role, Root, Snapshot, Targets, Timestamp
@@ -53,7 +53,7 @@ def test_renew_signs_what_is_near_its_end(place: Place) -> None:
     assert renew(8 * DAY).published.versions == {"timestamp": 2}
     assert renew(31 * DAY).published.versions == {"snapshot": 2, "timestamp": 3}
     place.now += 400 * DAY  # all has expired by now
-    done = renew(DAY)
+    done = place.publisher().renew(GUN, place.now, DAY, dangerous_skip_expiry=True)
     assert done.published.versions == {"root": 2, "targets": 2, "snapshot": 3, "timestamp": 4}
     assert done.left == ()
     place.read()
@@ -66,7 +66,7 @@ def test_renew_says_what_it_could_not(place: Place) -> None:
     place.publish(Delegate(role="targets", name="team", keys=(place.key(),), patterns=("*",)))
     online = place.publisher(place.only("snapshot", "timestamp"))
     place.now += 360 * DAY
-    done = online.renew(GUN, place.now, 10 * DAY)
+    done = online.renew(GUN, place.now, 10 * DAY, dangerous_skip_expiry=True)
     assert set(done.published.versions) == {"snapshot", "timestamp"}
     assert {one.role for one in done.left} == {"root", "targets", "team"}
     done = place.publisher(place.only("timestamp")).renew(GUN, place.now, 40 * DAY)
@@ -83,6 +83,37 @@ def test_renew_leaves_what_is_staged_and_what_a_server_signs() -> None:
     assert "targets" in done.published.versions
     assert done.left == ()
     assert len(world.stage.changes()) == 1
+
+
+def test_what_has_expired_is_signed_only_where_it_is_known(place: Place) -> None:
+    """
+    Somebody without keys puts an old state back: no publisher brings it back to life who cannot tell.
+    """
+    place.publish(AddTarget(role="targets", name="app", meta=meta(1)))
+    old = place.store.files["timestamp.json"]
+    cache = MemoryCache()
+    place.publisher(cache=cache).publish(GUN, place.now, [AddTarget(role="targets", name="app", meta=meta(2))])
+    new = place.store.files["timestamp.json"]
+    place.now += 20 * DAY
+    place.store.files["timestamp.json"] = old
+    before = dict(place.store.files)
+    for skip in (False, True):  # the later snapshot is still there
+        with pytest.raises(StaleError) as caught:
+            place.publisher().renew(GUN, place.now, DAY, dangerous_skip_expiry=skip)
+        assert (caught.value.role, caught.value.version, caught.value.later) == ("timestamp", 2, 3)
+    with pytest.raises(StaleError):
+        place.publish(AddTarget(role="targets", name="b", meta=meta(3)))
+    with pytest.raises(RollbackError):
+        place.publisher(cache=cache).renew(GUN, place.now, DAY)
+    assert place.store.files == before
+    place.store.files["timestamp.json"] = new
+    with pytest.raises(StaleError, match="nothing is remembered"):
+        place.publisher().renew(GUN, place.now, DAY)
+    place.store.files["4.snapshot.json"] = b"rubbish"
+    assert place.publisher(cache=cache).renew(GUN, place.now, DAY).published.versions == {"timestamp": 4}
+    place.now += 20 * DAY
+    done = place.publisher().renew(GUN, place.now, DAY, dangerous_skip_expiry=True)
+    assert done.published.versions == {"snapshot": 5, "timestamp": 5}
 
 
 def test_a_lifetime_stays_and_a_date_does_not(place: Place) -> None:

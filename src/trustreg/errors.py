@@ -197,6 +197,31 @@ class ExpiredError(UntrustedError):
 
 
 @dataclass(eq=False)
+class StaleError(UntrustedError):
+    """A collection that is to be signed anew has expired, and may be an old one that somebody put back.
+
+    ``later`` is a later version of its snapshot that its keys signed; 0 where there is none.
+    """
+
+    code = "stale"
+    gun: str
+    role: str
+    version: int
+    expires: datetime
+    later: int = 0
+
+    def __str__(self) -> str:
+        exists = f"snapshot v{self.later} exists, so what is served is older than what was signed"
+        why = exists if self.later else "nothing is remembered here that tells whether it is the latest"
+        return f"{self.role} v{self.version} of {self.gun} expired at {_time(self.expires)}, and {why}"
+
+    @property
+    def remedy(self) -> str:
+        """What a person can do about it."""
+        return "renew it from where it was read or published before; if nobody can, see `trustreg renew --help`"
+
+
+@dataclass(eq=False)
 class RollbackError(UntrustedError):
     """An older version was offered than one already trusted."""
 

@@ -238,11 +238,11 @@ class Publisher:
 
     def change(self, *changes: Change, gun: str | Gun | None = None) -> Published:
         """Publish *changes* after what is staged: of keys, delegations, expiry, or anything else."""
-        return self._publish(self._at(gun), self._clock(), changes)
+        return self._publish(self._store(gun), self._clock(), changes)
 
     def stage_changes(self, *changes: Change, gun: str | Gun | None = None) -> None:
         """Stage *changes*."""
-        self._stage(self._at(gun), self._clock(), changes)
+        self._stage(self._store(gun), self._clock(), changes)
 
     def add(
         self, *paths: str | os.PathLike[str], name: str = "", custom: Any = None, gun: str | Gun | None = None
@@ -295,9 +295,10 @@ class Publisher:
         """Add the signatures of the keys that are here to the published version of *role*."""
         return self._author.add_signature(self._at(gun), role, self._clock())
 
-    def renew(self, within: timedelta, gun: str | Gun | None = None) -> Renewed:
+    def renew(self, within: timedelta, gun: str | Gun | None = None, *, dangerous_skip_expiry: bool = False) -> Renewed:
         """Sign again what expires *within* that time; see :meth:`trustreg.publisher.Publisher.renew`."""
-        return self._author.renew(self._at(gun), self._clock(), within)
+        home, now = self._at(gun), self._clock()
+        return self._author.renew(home, now, within, dangerous_skip_expiry=dangerous_skip_expiry)
 
     def prune(self, keep: int = 2, gun: str | Gun | None = None) -> tuple[str, ...]:
         """Remove old metadata files; see :meth:`trustreg.publisher.Publisher.prune`."""
@@ -313,6 +314,11 @@ class Publisher:
 
     def _at(self, gun: str | Gun | None) -> Gun:
         return _home(self._wiring, gun)
+
+    def _store(self, gun: str | Gun | None) -> Gun:
+        home = self._at(gun)
+        self._wiring.require_store(home, "to change who signs")
+        return home
 
     def _additions(self, image: str | Reference) -> tuple[Gun, datetime, tuple[Change, ...]]:
         named, now = self._wiring.logical(_reference(image)), self._clock()

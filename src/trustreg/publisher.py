@@ -4,7 +4,7 @@ A publisher puts what it made before the verifier that readers use, hands it ove
 a store in an order that leaves readers something whole at every moment, and believes in it when it has read it back.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, BinaryIO, cast
@@ -363,7 +363,7 @@ class Publisher:
             if file.page.signed.expires <= now:
                 raise ExpiredError(file.page.role, file.page.signed.version, file.page.signed.expires, now)
 
-        def draft(reading: Reading, used: Mapping[str, int]) -> Proven:
+        def draft(reading: Reading, used: Mapping[str, Collection[int]]) -> Proven:
             require_base(reading, ceremony, files)
             made = begin(reading, now, self._lifetimes, used)
             made.adopt(files)
@@ -389,7 +389,7 @@ class Publisher:
             raise ChangeError(role, "", "it is signed anew with every publication")
         replaced: dict[str, bytes] = {}
 
-        def draft(reading: Reading, used: Mapping[str, int]) -> Proven:
+        def draft(reading: Reading, used: Mapping[str, Collection[int]]) -> Proven:
             made = begin(reading, now, self._lifetimes, used)
             apply(made, reading, ())
             part = reading.root if role == ROOT else reading.load(role)
@@ -412,14 +412,20 @@ class Publisher:
 
     # --- upkeep ---
 
-    def renew(self, gun: Gun, now: datetime, within: timedelta) -> Renewed:
+    def renew(self, gun: Gun, now: datetime, within: timedelta, *, dangerous_skip_expiry: bool = False) -> Renewed:
         """Sign again what has expired or will *within* that time, as far as its keys are here; say what could not be.
 
         What is staged is left alone. Where there is a trust server, what that signs is its own business, and a root is
         left alone.
+
+        A collection in a store that has expired has to be known here: see :func:`trustreg.publishing.read`. With
+        *dangerous_skip_expiry* the caller vouches that what is in the store is the latest.
+
+        Raises:
+            StaleError: It is not known here, or the store holds a later snapshot than the one it serves.
         """
         site = self._at(gun)
-        reading = self._read(site.gun, now, site)
+        reading = self._read(site.gun, now, site, dangerous_skip_expiry=dangerous_skip_expiry)
         failed = drive(reading.workflow.delegated(), site.repository, site.cache)
         draft = begin(reading, now, self._lifetimes, {})
         held, alone = self._held(), unattended(site)
@@ -436,7 +442,8 @@ class Publisher:
                 left.append(Left(role=role, expires=part.signed.expires, problem=problem))
             else:
                 due.append(role)
-        done = self._publish(site, now, tuple(Witness(role=role) for role in due))
+        again = tuple(Witness(role=role) for role in due)
+        done = self._publish(site, now, again, dangerous_skip_expiry=dangerous_skip_expiry)
         return Renewed(published=done, left=tuple(left))
 
     def prune(self, gun: Gun, now: datetime, keep: int = 2) -> tuple[str, ...]:
@@ -478,27 +485,32 @@ class Publisher:
             raise ChangeError(TARGETS, "", "a trust server has its own ways: this is for collections in a store")
         return site
 
-    def _publish(self, site: Site, now: datetime, changes: tuple[Change, ...]) -> Published:
-        def draft(reading: Reading, used: Mapping[str, int]) -> Proven:
+    def _publish(
+        self, site: Site, now: datetime, changes: tuple[Change, ...], *, dangerous_skip_expiry: bool = False
+    ) -> Published:
+        def draft(reading: Reading, used: Mapping[str, Collection[int]]) -> Proven:
             return self._draft(reading, now, changes, used)
 
-        return Published(gun=site.gun, versions=self._commit(site, now, draft), changes=changes)
+        done = self._commit(site, now, draft, dangerous_skip_expiry=dangerous_skip_expiry)
+        return Published(gun=site.gun, versions=done, changes=changes)
 
     def _commit(
         self,
         site: Site,
         now: datetime,
-        draft: Callable[[Reading, Mapping[str, int]], Proven],
+        draft: Callable[[Reading, Mapping[str, Collection[int]]], Proven],
         replaced: Mapping[str, bytes] | None = None,
+        *,
+        dangerous_skip_expiry: bool = False,
     ) -> dict[str, int]:
         """Publish what *draft* makes, of a fresh reading each time that somebody else was faster; return the versions.
 
         *draft* is told of versions that are taken. *replaced* are files, by path, that are to make way.
         """
-        used: Mapping[str, int] = {}
+        used: Mapping[str, Collection[int]] = {}
         done: dict[str, int] = {}
         for left in reversed(range(_TRIES if unattended(site) else 2)):
-            reading = self._read(site.gun, now, site)
+            reading = self._read(site.gun, now, site, dangerous_skip_expiry=dangerous_skip_expiry)
             proven: Proven = ()
             try:
                 proven = draft(reading, used)
@@ -526,9 +538,13 @@ class Publisher:
         if isinstance(exc, UnprovenError):
             # With a new root, somebody who did not know it may have published between two of our files.
             return ROOT in versions(proven)
-        return not self._read(site.gun, now, site).same(reading)  # it is for certain if nobody has published meanwhile
+        again = self._read(site.gun, now, site, dangerous_skip_expiry=True)  # to compare, not to sign
+        self._last = None
+        return not again.same(reading)  # it is for certain if nobody has published meanwhile
 
-    def _draft(self, reading: Reading, now: datetime, changes: Iterable[Change], used: Mapping[str, int]) -> Proven:
+    def _draft(
+        self, reading: Reading, now: datetime, changes: Iterable[Change], used: Mapping[str, Collection[int]]
+    ) -> Proven:
         """Return the signed files that bring *changes* about; none where there is nothing to be done."""
         draft = begin(reading, now, self._lifetimes, used)
         apply(draft, reading, changes)
@@ -612,11 +628,13 @@ class Publisher:
             self._known[gun] = self._known.setdefault(site.gun, site)
         return self._known[gun]
 
-    def _read(self, gun: Gun, now: datetime, site: Site | None = None) -> Reading:
+    def _read(
+        self, gun: Gun, now: datetime, site: Site | None = None, *, dangerous_skip_expiry: bool = False
+    ) -> Reading:
         """Return a reading of the collection of *gun* as of *now*; one made for this very moment is good enough."""
         site = site or self._at(gun)
         if self._last is None or self._last[:2] != (site.gun, now):
-            self._last = (site.gun, now, read(site, now))
+            self._last = (site.gun, now, read(site, now, dangerous_skip_expiry=dangerous_skip_expiry))
         return self._last[2]
 
     def _deliver(

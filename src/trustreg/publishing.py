@@ -1,6 +1,6 @@
 """What every publication goes through: read, draft, prove, hand over, read back."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -15,6 +15,7 @@ from trustreg.errors import (
     ContentError,
     FormatError,
     OutdatedError,
+    StaleError,
     ThresholdError,
     UnlistedError,
     UnprovenError,
@@ -87,20 +88,45 @@ def unattended(site: Site) -> bool:
     return site.dialect.rules.tree
 
 
-def read(site: Site, now: datetime) -> Reading:
+def read(site: Site, now: datetime, *, dangerous_skip_expiry: bool = False) -> Reading:
     """Read the collection at *site*; where nobody but its publishers signs, it may have expired.
 
+    Then it has to have been read here before, for whoever may write to the store, without any key, can put back files
+    that were good once. With *dangerous_skip_expiry* the caller vouches that what is there is the latest.
+
     Raises:
-        UntrustedError: A check failed.
+        StaleError: It has expired, and nothing is remembered of it; or a later snapshot exists.
+        UntrustedError: Another check failed.
         UnavailableError: An answer could not be had.
         ChangeError: It is laid out in a way that cannot be published to.
     """
-    reading = _steadily(lambda: _read(site, now)) if unattended(site) else _read(site, now)
-    if unattended(site) and not reading.root.signed.consistent_snapshot:
+    if not unattended(site):
+        return _read(site, now)
+    reading = _steadily(lambda: _read(site, now))
+    stamp = reading.workflow.timestamp.signed  # a good one says which of the rest is the latest, expired or not
+    if stamp.expires <= now and TIMESTAMP not in site.cache.memory().floors:
+        later = _later_snapshot(reading)
+        if later or not dangerous_skip_expiry:
+            raise StaleError(str(site.gun), TIMESTAMP, stamp.version, stamp.expires, later)
+    if not reading.root.signed.consistent_snapshot:
         raise ChangeError(
             ROOT, "", "its snapshots are not consistent: files are replaced, and readers would see halves"
         )
     return reading
+
+
+def _later_snapshot(reading: Reading) -> int:
+    """Return a version of the snapshot after the one that is served, signed by its keys; 0 if there is none."""
+    site, root = reading.site, reading.root.signed
+    current, name = reading.workflow.snapshot.signed.version, site.dialect.locate(SNAPSHOT)
+    for version in sorted(one for one in taken(site).get(name, ()) if one > current)[:_MOST_LATER]:
+        raw = site.repository.fetch(Want(SNAPSHOT, site.dialect.locate(SNAPSHOT, version=version), Limits().snapshot))
+        with suppress(UntrustedError):  # anybody can leave rubbish
+            claim = site.dialect.decode(SNAPSHOT, raw or b"")
+            verify(claim, root.roles[SNAPSHOT], root.keys)
+            if claim.signed.version == version:
+                return version
+    return 0
 
 
 def _read(site: Site, now: datetime) -> Reading:
@@ -145,7 +171,7 @@ def _under_the_root_before(site: Site, now: datetime, root: Verified[Root], exc:
     return workflow
 
 
-def begin(reading: Reading, now: datetime, lifetimes: Lifetimes | None, taken: Mapping[str, int]) -> Draft:
+def begin(reading: Reading, now: datetime, lifetimes: Lifetimes | None, taken: Mapping[str, Collection[int]]) -> Draft:
     """Begin a draft on top of *reading*."""
     alone = unattended(reading.site)
     return Draft(
@@ -299,13 +325,13 @@ def _pins_to_confirm(site: Site, root: Verified[Signed] | None, before: Reading 
     return site.pins
 
 
-def taken(site: Site) -> dict[str, int]:
-    """Return the highest version of each file in the store, whether a snapshot lists it or not."""
-    found: dict[str, int] = {}
+def taken(site: Site) -> dict[str, set[int]]:
+    """Return the versions of each file in the store, whether a snapshot lists them or not."""
+    found: dict[str, set[int]] = {}
     for path in cast("Store", site.repository).names():
         version, _, name = path.partition(".")
         if version.isdecimal() and name:
-            found[name] = max(found.get(name, 0), int(version))
+            found.setdefault(name, set()).add(int(version))
     return found
 
 
@@ -388,6 +414,7 @@ def versions(proven: Sequence[Verified[Signed]]) -> dict[str, int]:
     return {mine.role: mine.signed.version for mine in proven}
 
 
+_MOST_LATER = 16  # snapshots looked at: each may have the size of the limit
 _READS = 4  # of a collection that others publish to at the same time
 
 

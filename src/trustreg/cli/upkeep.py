@@ -84,15 +84,22 @@ def unstage(wiring: Wiring, gun: Gun | None, numbers: tuple[int, ...]) -> None:
 @click.command(short_help="Sign again what expires soon.")
 @_gun
 @click.option("--within", type=DURATION, default="3d", show_default=True, help="What expires within that time.")
+@click.option("--dangerous-skip-expiry", is_flag=True, help="What has expired is the latest: I have asked.")
 @as_format
 @writing
 @click.pass_context
-def renew(ctx: click.Context, wiring: Wiring, gun: Gun | None, within: timedelta, as_: str) -> None:
+def renew(
+    ctx: click.Context, wiring: Wiring, gun: Gun | None, within: timedelta, as_: str, *, dangerous_skip_expiry: bool
+) -> None:
     """Sign again whatever in the collection GUN expires soon, as far as the keys are here.
 
     Where nobody publishes for a while, somebody has to say that what there is still holds. For a store, run this
     every day with the keys of snapshot and timestamp; a trust server does it by itself. What is staged is left alone.
     Ends with 3 if something expires that cannot be signed here.
+
+    What has expired in a store is signed again only where it was read or published before: it may be an old state that
+    somebody put back. If nobody remembers it, ask all publishers whether it is the latest before you say
+    --dangerous-skip-expiry.
 
     \b
     Examples:
@@ -101,7 +108,8 @@ def renew(ctx: click.Context, wiring: Wiring, gun: Gun | None, within: timedelta
     """
     home = wiring.collection(gun)
     with progress(f"renewing {home}"):
-        renewed = wiring.publisher().renew(home, wiring.now(), within)
+        skip = dangerous_skip_expiry
+        renewed = wiring.publisher().renew(home, wiring.now(), within, dangerous_skip_expiry=skip)
     left = renewed.left
     if as_ == "json":
         spelled = [

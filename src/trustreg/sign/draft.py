@@ -13,7 +13,7 @@ of timestamp, snapshot and targets has to hold on both sides of the moment at wh
   nobody could read the collection, and whoever stops the publication there could make it last.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, TypeVar, cast
@@ -87,7 +87,7 @@ class Draft:
     before: Root | None = None
     unattended: bool = False
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
-    taken: Mapping[str, int] = field(default_factory=dict)
+    taken: Mapping[str, Collection[int]] = field(default_factory=dict)
     touched: set[str] = field(default_factory=set)
     dates: dict[str, datetime] = field(default_factory=dict)
     _speaking: set[str] = field(default_factory=set)  # the roles that delegate at all, of thousands
@@ -519,7 +519,10 @@ class Draft:
         return any(find(keys[keyid]) for keyid in self.root.roles[role].keyids if keyid in keys)
 
     def _next(self, name: str, old: S) -> S:
-        version = max(old.version, self.taken.get(self.dialect.locate(name), 0)) + 1
+        used = self.taken.get(self.dialect.locate(name), ())
+        version = next((v for v in range(old.version + 1, old.version + _MOST_TAKEN) if v not in used), None)
+        if version is None:
+            raise ChangeError(name, "", f"the {_MOST_TAKEN} versions after v{old.version} are taken by other files")
         return self._dated(replace(old, version=version), name)
 
     def _dated(self, signed: S, name: str) -> S:
@@ -642,4 +645,5 @@ def _is_hash_prefix(text: str) -> bool:
     return 0 < len(text) <= 64 and not text.strip("0123456789abcdef")
 
 
+_MOST_TAKEN: Final = 1000  # versions in a row: nobody was killed that often, and numbers are not to run out
 _LONGEST_LIFE: Final = 100 * 366 * 86_400  # seconds

@@ -132,6 +132,11 @@ class Wiring:
         """Say whether the collection of *gun* is in a store, and not on a trust server."""
         return self._config.site(gun).store is not None
 
+    def require_store(self, gun: Gun, what: str) -> None:
+        """Require the collection of *gun* to be in a store, for *what*; raise :class:`SettingError`."""
+        if not self.stored(gun):
+            raise SettingError("store", f"{what} is for collections in a store, and {gun} is on a trust server")
+
     def shelf(self, gun: Gun, now: datetime) -> Shelf:
         """Return the files of the collection of *gun* as of *now*.
 
@@ -140,8 +145,7 @@ class Wiring:
             UntrustedError: A check failed.
             UnavailableError: An answer could not be had.
         """
-        if not self.stored(gun):
-            raise SettingError("store", f"a trust server keeps no files, and {gun} is on one: name its place")
+        self.require_store(gun, "to fetch files")
         return Shelf(self._site(gun), gun, now)
 
     def seats(self, gun: Gun, now: datetime) -> tuple[Seat, ...]:

@@ -223,6 +223,8 @@ def test_what_takes_a_store_says_so(desk: Desk, tmp_path: Path) -> None:
         ["lint", desk.gun],
         ["prune", desk.gun],
         ["role", "sign", "root", "--gun", desk.gun],
+        ["role", "threshold", "root", "1", "--gun", desk.gun],
+        ["role", "add-key", "targets", "--gun", desk.gun, "--no-publish"],
         ["ceremony", "prepare", tmp_path / "c", "--renew", "root", "--gun", desk.gun],
     ):
         said = desk.run(*command)

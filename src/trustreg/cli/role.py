@@ -76,6 +76,7 @@ def _changing(command: Callable[Concatenate[Wiring, Gun, _Keys, P], list[Change]
     def changing(wiring: Wiring, /, **given: Any) -> None:
         gun, no_publish, as_ = (given.pop(name) for name in ("gun", "no_publish", "as_"))
         home = wiring.collection(gun)
+        wiring.require_store(home, "to change who signs")
         keys = _Keys(wiring, home)
         try:
             changes = command(wiring, home, keys, **given)  # type: ignore[call-arg] # click hands over what it takes

@@ -74,7 +74,7 @@ LISTED = [
 ]
 keys = st.lists(st.sampled_from(LISTED), unique_by=lambda key: key.id).map(lambda some: {key.id: key for key in some})
 moments = strategies.moments.map(lambda moment: moment.replace(microsecond=0))
-common = st.fixed_dictionaries(
+common: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {
         "version": strategies.versions,
         "expires": moments,

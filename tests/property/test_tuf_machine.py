@@ -135,11 +135,8 @@ class Client:
     skew: int
     seen: dict[str, tuple[int, int]] = field(default_factory=dict)  # version, and that of the root then
     checked: int = 0  # requests to keep that were looked at
-
-    @property
-    def root(self) -> Json:
-        """The root that it trusts."""
-        return signed(self.world.kept["root"])
+    root: Json = field(default_factory=dict)  # the last one that it kept
+    snapshot: bytes = b""  # likewise
 
 
 class Machine(RuleBasedStateMachine):
@@ -391,26 +388,23 @@ class Machine(RuleBasedStateMachine):
 
     def _judge(self, client: Client, request: Keep) -> None:
         for role, raw in request.files.items():
-            if role == "root":
-                trusted = signed(raw)
-            else:
-                trusted = client.root if "root" not in request.files else signed(request.files["root"])
+            client.root = signed(raw) if role == "root" else client.root
+            client.snapshot = raw if role == "snapshot" else client.snapshot
             honest = (role, payload(raw)) in self.publisher.signed
-            assert honest or (role in ONLINE and self._is_lost(role, trusted)), f"{role} by nobody"
+            assert honest or (role in ONLINE and self._is_lost(role, client.root)), f"{role} by nobody"
             if role in {"root", *ONLINE}:
                 assert request.memory.floors[role].sha256 == hashlib.sha256(raw).hexdigest()
             if honest:
-                version, root = signed(raw)["version"], trusted["version"]
+                version, root = signed(raw)["version"], client.root["version"]
                 before = client.seen.get(role, (0, 0))
-                by_the_publisher = self._is_honest("snapshot", client.world.kept.get("snapshot"))
-                if role not in {"root", *ONLINE} and not by_the_publisher and root > before[1]:
-                    pass  # the keys of the snapshot are new, and stolen again: TUF begins anew with them
-                else:
+                # Where the keys of the snapshot are new, and stolen again, TUF begins anew with them.
+                anew = role not in {"root", *ONLINE} and root > before[1]
+                if not anew or self._is_honest("snapshot", client.snapshot):
                     assert version >= before[0], f"{role} v{version} after v{before[0]}"
                 client.seen[role] = max((version, root), before)
 
-    def _is_honest(self, role: str, raw: bytes | None) -> bool:
-        return raw is not None and (role, payload(raw)) in self.publisher.signed
+    def _is_honest(self, role: str, raw: bytes) -> bool:
+        return (role, payload(raw)) in self.publisher.signed
 
     def _is_lost(self, role: str, root: Json) -> bool:
         """Say whether thieves may sign for *role*, by *root*."""

@@ -64,13 +64,13 @@ class Publisher:
     ``files`` is what a server has now; ``views`` is what it had after each publication.
     """
 
-    def __init__(self, *, consistent: bool) -> None:
+    def __init__(self, *, consistent: bool, lists: tuple[str, ...]) -> None:
         self.day, self._serial = 0, 0
         self.files: dict[str, bytes] = {}
         self.views: list[dict[str, bytes]] = []
         self.signed: set[tuple[str, bytes]] = set()
         self.sets: list[tuple[str, frozenset[str], int]] = []
-        self.made = made = Repository(consistent=consistent)
+        self.made = made = Repository(consistent=consistent, lists=lists)
         for role in TOP:
             made.keys[role], made.thresholds[role] = self.keys(2), 2 if role in {"root", "targets"} else 1
             made.parts[role].expires = self._end(role)
@@ -142,10 +142,10 @@ class Client:
 class Machine(RuleBasedStateMachine):
     """All of them together."""
 
-    @initialize(consistent=st.booleans())
-    def begin(self, consistent: bool) -> None:
+    @initialize(consistent=st.booleans(), lists=st.sampled_from([("length", "hashes"), ()]))
+    def begin(self, consistent: bool, lists: tuple[str, ...]) -> None:
         """Publish the first time."""
-        self.publisher = Publisher(consistent=consistent)
+        self.publisher = Publisher(consistent=consistent, lists=lists)
         self.clients = [Client(World({}), skew) for skew in (-1, 0, 1)]
         self.stolen: dict[str, Key] = {}
         self.bent: dict[str, bytes | None] = {}  # what the thief serves in place of files

@@ -174,6 +174,18 @@ def test_an_empty_target_file_is_one(place: Open) -> None:
     assert get(place(), path) == (0, b"")
 
 
+@pytest.mark.parametrize("length", [0, 9, 300_000, 6_000_000])
+def test_no_upload_puts_other_bytes_in_place_of_good_ones(place: Open, length: int) -> None:
+    """A file may change between the moment it is digested and the upload."""
+    good, evil = b"g" * 9, b"e" * length
+    path = f"{hashlib.sha256(good).hexdigest()}.bin"
+    place().upload(path, BytesIO(good), len(good))
+    with pytest.raises(UnavailableError, match="has changed meanwhile"):
+        place().upload(path, BytesIO(evil), len(evil))
+
+    assert get(place(), path) == (0, good)
+
+
 def test_an_upload_that_ends_early_is_none(place: Open) -> None:
     """What was there is there."""
     with pytest.raises(UnavailableError, match="after 3 of 4 bytes"):

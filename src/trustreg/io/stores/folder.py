@@ -101,11 +101,11 @@ class FolderStore:
         """Store *length* bytes of *source* as the target file *path*.
 
         Raises:
-            FileError: It could not be done, or *source* ended early; what was at *path* still is.
+            FileError: It could not be done, or *source* is not what was promised; what was at *path* still is.
         """
         at = self._base / target_key(path)
         _make(at.parent)
-        write_stream(at, measured(source, length, str(at)), _MODE)
+        write_stream(at, measured(source, length, path, str(at)), _MODE)
 
     @contextmanager
     def open(self, path: str, start: int = 0) -> Iterator[Pieces | None]:

@@ -116,10 +116,10 @@ class ObjectStore:
         """Store *length* bytes of *source* as the target file *path*.
 
         Raises:
-            UnavailableError: It could not be done, or *source* ended early; what was at *path* still is.
+            UnavailableError: It could not be done, or *source* is not what was promised; what was at *path* still is.
         """
         key = target_key(path)
-        pieces = measured(source, length, f"{self._url}/{key}")
+        pieces = measured(source, length, path, f"{self._url}/{key}")
         with self._translated(key):
             if length <= _PIECE:
                 self._obstore.put(self._bucket, key, b"".join(pieces))

@@ -183,11 +183,11 @@ class OciStore:
         """Store *length* bytes of *source* as the target file *path*; there is a copy on the disk meanwhile.
 
         Raises:
-            UnavailableError: It could not be done, or *source* ended early; what was at *path* still is.
+            UnavailableError: It could not be done, or *source* is not what was promised; what was at *path* still is.
         """
         title, found = target_key(path), hashlib.sha256()
         with SpooledTemporaryFile(max_size=_SMALL) as copy:
-            for piece in measured(source, length, f"{self.where} {path}"):
+            for piece in measured(source, length, path, f"{self.where} {path}"):
                 found.update(piece)
                 copy.write(piece)
             blob = _Blob(Digest("sha256", found.hexdigest()), length)

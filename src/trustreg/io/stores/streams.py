@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import TYPE_CHECKING
 
@@ -57,18 +58,33 @@ class AsyncPieces:
         return self._pieces
 
 
-def measured(source: BinaryIO, length: int, path: str) -> Iterator[bytes]:
-    """Yield *length* bytes of *source*; raise :class:`FileError`, about *path*, where it has less."""
-    left = length
-    while left:
+def measured(source: BinaryIO, length: int, path: str, where: str) -> Iterator[bytes]:
+    """Yield *length* bytes of *source*, which are to become the target file *path*; errors say *where* that is.
+
+    Where a digest is part of the name, it is required before the last piece is handed out, so that no store ever
+    finishes a file with other content: *source* may have changed since it was digested.
+
+    Raises:
+        FileError: It has less, has another digest than the name says, or cannot be read.
+    """
+    left, found = length, hashlib.sha256()
+    due = _DIGEST.match(path.rpartition("/")[2])
+    while True:
         try:
             piece = source.read(min(PIECE, left))
         except OSError as exc:
-            raise FileError(path, f"what it is to be made of cannot be read: {exc.strerror or exc}") from exc
-        if not piece:
-            raise FileError(path, f"what it is to be made of ends after {length - left} of {length} bytes")
+            raise FileError(where, f"what it is to be made of cannot be read: {exc.strerror or exc}") from exc
+        if not piece and left:
+            raise FileError(where, f"what it is to be made of ends after {length - left} of {length} bytes")
         left -= len(piece)
-        yield piece
+        found.update(piece)
+        if not left and due and found.hexdigest() != due[1]:
+            raise FileError(where, f"what it is to be made of has changed meanwhile: its digest is {found.hexdigest()}")
+        if piece:
+            yield piece
+        if not left:
+            return
 
 
+_DIGEST = re.compile(r"([0-9a-f]{64})\.")
 _RANGE = re.compile(r"bytes ([0-9]{1,19})-[0-9]{1,19}/(?:[0-9]{1,19}|\*)", re.IGNORECASE)

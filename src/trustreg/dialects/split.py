@@ -34,7 +34,7 @@ class Split(dict[str, Any]):
         """Return the object in canonical form."""
         from msgspec.json import Encoder
 
-        # Sorted here: where all members but one are in order, the encoder takes the square of their number to sort them.
+        # Sorted here: where all members but one are in order, the encoder takes the square of their number for it.
         return canonical.unescaped(Encoder().encode({name: self[name] for name in sorted(self)}))
 
 

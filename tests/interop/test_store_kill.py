@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 FULL = bool(os.environ.get("TRUSTREG_FULL"))
 MOMENTS = 200 if FULL else 6
-BEGINNINGS = 40 if FULL else 3
+BEGINNINGS = 40 if FULL else 2
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600 if FULL else 300)]
 
 
@@ -251,7 +251,7 @@ def test_a_publisher_that_is_killed(shelf: Shelf, tmp_path: Path) -> None:
             half_way += killed and seen[0] != before
             lost += [(begin, time.time() + 1)] if kind == "lost key" else []
             author.clear()
-            if number % 4 == 1:  # how long does it take by now?
+            if number % 5 == 1:  # how long does it take by now?
                 stage()
                 taken, after = to_the_end(publishing), readers.last()
                 for times in (lives[kind], usual):

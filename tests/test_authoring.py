@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from tests.authoring import GUN, TUF1, Died, Place, dying_before, meta
-from tests.world import MemoryCache
+from tests.world import NOW, MemoryCache
 from trustreg.errors import ChangeError, ThresholdError, UntrustedError
+from trustreg.metadata import Delegation, Root, Targets
 from trustreg.names import Reference
 from trustreg.sign.changes import (
     AddTarget,
@@ -375,3 +376,24 @@ def test_rubbish_decides_no_version() -> None:
     place.store.files |= {f"{number}.targets.json": b"rubbish" for number in range(4, 1004)}
     with pytest.raises(ChangeError, match="1000 versions after v3"):
         place.publish(AddTarget(role="targets", name="b", meta=meta(1)))
+
+
+def test_roles_that_all_delegate_to_each_other() -> None:
+    """
+    Whoever delegates to whom is found in one search, not along every way there is.
+    """
+    root = Root(version=1, expires=NOW, keys={}, roles={})
+    names = [f"m{number}" for number in range(40)]
+
+    def speaking(*others: str) -> Targets:
+        delegations = tuple(Delegation(name=name, keyids=("a",), patterns=("x/*",)) for name in others)
+        return Targets(version=1, expires=NOW, targets={}, delegations=delegations)
+
+    roles = {name: speaking(*(other for other in names if other != name)) for name in names}
+    draft = Draft(TUF1, NOW, root, {"targets": speaking("m0"), **roles, "alone": speaking("m1")})
+    assert list(draft.delegators("m1")) == sorted(set(names) - {"m1"})
+    assert next(draft.delegators("m0")) == "targets"
+    assert list(draft.delegators("alone")) == []
+    draft.apply(AddTarget(role="m39", name="x/a", meta=meta(1)))
+    with pytest.raises(ChangeError, match="may not speak"):
+        draft.apply(AddTarget(role="m39", name="y", meta=meta(1)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -349,3 +350,17 @@ def test_a_signature_is_added_to_a_root(board: Board) -> None:
     served = TUF1.decode("root", place.store.files["2.root.json"])
     assert {key.id for key in board.keys} <= {signature.keyid for signature in served.signatures}
     place.read()
+
+
+def test_a_new_key_goes_by_its_own_id(board: Board) -> None:
+    """
+    Whoever compares ids with somebody is not shown one key and made to sign for another.
+    """
+    bob, mallory = board.place.key(), board.place.key()
+    root = board.place.read().root
+    disguised = {**root.signed.keys, bob.id: replace(mallory, id=bob.id)}
+    keyids = (*root.signed.roles["root"].keyids, bob.id)
+    roles = {**root.signed.roles, "root": replace(root.signed.roles["root"], keyids=keyids)}
+    payload = TUF1.payload(replace(root.signed, version=root.signed.version + 1, keys=disguised, roles=roles))
+    with pytest.raises(FormatError, match="the id that is its hash"):
+        Ceremony.prepare(GUN, TUF1, board.place.now, {"root": root.raw}, [("root", payload)])

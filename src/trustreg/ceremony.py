@@ -171,7 +171,8 @@ class Ceremony:
         """Return a ceremony without signatures: *payloads* by role, on top of the published files in *base*.
 
         Raises:
-            FormatError: A payload is not what its role can say, or not in its one form.
+            FormatError: A payload is not what its role can say, or not in its one form; or it brings a key under an id
+                that is not its own, so that whoever compares ids is shown another key than he signs for.
             ThresholdError: The files in *base* are not signed as their own keys demand.
         """
         published = {role: dialect.decode(role, raw) for role, raw in base.items()}
@@ -182,6 +183,7 @@ class Ceremony:
             for authority in draft.authorities(role):
                 verify(envelope, *authority)
         drafts = [(role, _read_payload(dialect, role, payload)) for role, payload in payloads]
+        _require_ids(published.values(), drafts)
         return cls(
             gun=gun,
             dialect=dialect,
@@ -281,6 +283,12 @@ class Ceremony:
     def _published(self) -> Mapping[str, int]:
         return {role: self.dialect.decode(role, raw).signed.version for role, raw in self.base.items()}
 
+    @cached_property
+    def _draft(self) -> Draft:
+        signed = {role: self.dialect.decode(role, raw).signed for role, raw in self.base.items()}
+        signed |= {sheet.page.role: sheet.page.signed for sheet in self.sheets}
+        return _stage(self.dialect, self.prepared, signed.values(), signed)
+
     def _with(self, more: Iterable[Iterable[Signature]]) -> Self:
         sheets = []
         for sheet, signatures in zip(self.sheets, more, strict=True):
@@ -315,10 +323,7 @@ class Ceremony:
             roots = [s.page.signed.version for s in self.sheets if s.page.role == ROOT]
             yield f"root v{roots[-1] if roots else self._published[ROOT]}"
         else:
-            signed = {r: self.dialect.decode(r, raw).signed for r, raw in self.base.items()}
-            signed |= {s.page.role: s.page.signed for s in self.sheets}
-            draft = _stage(self.dialect, self.prepared, signed.values(), signed)
-            yield from draft.delegators(page.role)
+            yield from self._draft.delegators(page.role)
 
     def _spelled(self) -> dict[str, Any]:
         return {
@@ -358,6 +363,20 @@ def _read_payload(dialect: Dialect, role: str, payload: bytes) -> Envelope[Signe
     if claim.payload != payload:
         raise FormatError(role, "signed", "this is not the form that is signed")
     return claim
+
+
+def _require_ids(published: Iterable[Envelope[Signed]], drafts: Iterable[tuple[str, Envelope[Signed]]]) -> None:
+    known = [key for envelope in published for key in _all_keys(envelope.signed)]
+    for role, claim in drafts:
+        for key in _all_keys(claim.signed):
+            if not key.derived and key not in known:
+                raise FormatError(
+                    role, f"signed.keys.{key.id}", "a new key has to be listed under the id that is its hash"
+                )
+
+
+def _all_keys(signed: Signed) -> Iterable[Key]:
+    return signed.keys.values() if isinstance(signed, Root | Targets) else ()
 
 
 def _sheets(

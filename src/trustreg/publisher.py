@@ -333,7 +333,8 @@ class Publisher:
         base = {
             role: mine.raw
             for role, mine in current.items()
-            if role in {ROOT, *signed} or (isinstance(mine.signed, Targets) and tuple(mine.signed.delegates()))
+            if role in {ROOT, *signed}
+            or (isinstance(mine.signed, Targets) and (mine.signed.delegations or mine.signed.bins))
         }
         payloads = [(page.role, page.payload) for page in pages]
         return Ceremony.prepare(site.gun, site.dialect, now, base, payloads).sign(find)

@@ -11,8 +11,8 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
 from trustreg import client
-from trustreg.errors import EquivocationError, KeyFileError, SettingError, UnsignedError
-from trustreg.names import ROOT, TARGETS, Gun, Reference
+from trustreg.errors import EquivocationError, KeyFileError, RollbackError, SettingError, UnsignedError
+from trustreg.names import ROOT, SNAPSHOT, TARGETS, Gun, Reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -220,19 +220,26 @@ class Wiring:
         return Ceremony.read(read_bounded(path, _LARGEST_CEREMONY), Tuf1())
 
     def knows(self, ceremony: Ceremony) -> bool:
-        """Say whether the root that *ceremony* builds on is the one that is trusted here; nobody is asked.
+        """Say whether the files that *ceremony* builds on are those that are trusted here; nobody is asked.
 
         Raises:
-            EquivocationError: It is another one of the same version.
+            EquivocationError: One is another one of the same version.
+            RollbackError: One is older.
         """
         from trustreg.io.cache import FileCache
 
-        floor = FileCache(self._trust_dir, ceremony.gun, ceremony.dialect).memory().floors.get(ROOT)
-        digest = ceremony.digests[ROOT]
-        version = ceremony.dialect.decode(ROOT, ceremony.base[ROOT]).signed.version
-        if floor and floor.version == version and floor.sha256 != digest:
-            raise EquivocationError(ROOT, version, floor.sha256, digest)
-        return bool(floor and floor.sha256 == digest)
+        floors = FileCache(self._trust_dir, ceremony.gun, ceremony.dialect).memory().floors
+        listed = floors[SNAPSHOT].listed if SNAPSHOT in floors else {}
+        known = True
+        for role, digest in ceremony.digests.items():
+            floor, version = floors.get(role), ceremony.dialect.decode(role, ceremony.base[role]).signed.version
+            least = floor.version if floor else listed.get(role, 0)
+            if version < least:
+                raise RollbackError(role, least, version)
+            if floor and floor.version == version and floor.sha256 != digest:
+                raise EquivocationError(role, version, floor.sha256, digest)
+            known = known and version == least
+        return known
 
     def keystore(self) -> FileKeyStore:
         """Return the private keys that are here."""

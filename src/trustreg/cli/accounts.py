@@ -9,6 +9,7 @@ import click
 from trustreg.cli.changes import hexed
 from trustreg.cli.render import moment, say, table
 from trustreg.metadata import Bins, Delegation
+from trustreg.verify.signatures import fingerprint, load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,13 +21,13 @@ if TYPE_CHECKING:
 def print_ceremony(ceremony: Ceremony, *, known: bool) -> None:
     """Print what signing *ceremony* means, whole: nothing that is signed is left out.
 
-    *known* says whether the root that it builds on is the one that is trusted here.
+    *known* says whether the files that it builds on are those that are trusted here.
     """
     say(f"collection  {ceremony.gun}")
     say(f"prepared    {moment(ceremony.prepared)}")
     for role, digest in ceremony.digests.items():
         say(f"builds on   {_named(ceremony, role)}  sha256:{digest}")
-    say("known here  " + ("yes: this root is the one that is trusted here" if known else _UNKNOWN))
+    say("known here  " + ("yes: these files are the ones that are trusted here" if known else _UNKNOWN))
     for account in ceremony.accounts():
         click.echo()
         for line in _account(account):
@@ -71,6 +72,8 @@ def spell_ceremony(ceremony: Ceremony, file: object) -> dict[str, Any]:
 def _account(account: Account) -> Iterator[str]:
     follows = f"follows v{account.before}" if account.before is not None else "the first"
     yield f"{account.role} v{account.version}, {follows}"
+    if account.before is not None and account.version != account.before + 1:
+        yield f"  warning: versions are skipped: ask whether v{account.before} is the latest"
     was = account.expired_before
     before = f", was {moment(was)}" if was and was != account.expires else ""
     yield f"  good until {moment(account.expires)}{before}"
@@ -129,7 +132,8 @@ def _content(meta: FileMeta) -> str:
 
 
 def _key(key: Key) -> str:
-    return f"{key.id}  {key.kind}"
+    public = None if key.derived else load(key)  # an id that is no hash says nothing of the key
+    return f"{key.id}  {key.kind}" + (f"  fingerprint sha256:{fingerprint(public)}" if public else "")
 
 
 def _ids(keyids: tuple[str, ...], here: set[str] | None) -> str:

@@ -243,9 +243,12 @@ class Draft:
             if above and above.delegation(role):
                 yield parent(role)
             return
+        reached: set[str] | None = None
         for name, part in self._speakers():
-            if part.delegation(role) and self._reached(name, frozenset({role})):
-                yield name
+            if part.delegation(role):
+                reached = self._reached(past=role) if reached is None else reached
+                if name in reached:
+                    yield name
 
     # --- targets ---
 
@@ -290,26 +293,30 @@ class Draft:
         """Yield the roles that delegate at all."""
         return ((name, self.roles[name]) for name in sorted(self._speaking, key=_top_first))
 
-    def _reached(self, role: str, below: frozenset[str]) -> bool:
-        if role == TARGETS:
-            return True
-        above = (name for name, part in self._speakers() if name not in below and part.delegation(role))
-        return any(self._reached(name, below | {role}) for name in above)
+    def _reached(self, past: str = "", name: str | None = None) -> set[str]:
+        """Return the roles that delegate and that delegations lead to from ``targets``, none of them from *past*.
+
+        With *name*, only those that may speak for it on the way count.
+        """
+        reached, ahead, left = {TARGETS}, [TARGETS], self._speaking - {TARGETS}
+        while ahead and left:
+            part = self.roles.get(above := ahead.pop())
+            if part is None or above == past:
+                continue
+            names = (
+                left if part.bins or len(left) < len(part.delegations) else {d.name for d in part.delegations} & left
+            )
+            found = {role for role in names if _leads(part, role, name)}
+            left, reached, ahead = left - found, reached | found, [*ahead, *found]
+        return reached
 
     def _cover(self, role: str, name: str) -> None:
         """Require that *role* may speak for *name*, on some way from ``targets`` down to it."""
-        if not self._covers(role, name, frozenset()):
+        reached = self._reached(name=name)
+        if role != TARGETS and not any(
+            _leads(self.roles[above], role, name) for above in reached if above in self.roles
+        ):
             raise ChangeError(role, name, "the role may not speak for this name")
-
-    def _covers(self, role: str, name: str, below: frozenset[str]) -> bool:
-        if role == TARGETS:
-            return True
-        for delegator in self.delegators(role):
-            delegation = self.roles[delegator].delegation(role)
-            covered = delegator not in below and delegation and delegation.covers(name)
-            if covered and self._covers(delegator, name, below | {role}):
-                return True
-        return False
 
     # --- roles and keys ---
 
@@ -345,7 +352,7 @@ class Draft:
     def _delegator_to_change(self, change: SetKeys) -> tuple[str, Targets]:
         role = change.role
         prefixes = (n for n, part in self._speakers() if part.bins and part.bins.prefix == role)
-        found = tuple(dict.fromkeys((*self.delegators(role), *(n for n in prefixes if self._reached(n, frozenset())))))
+        found = tuple(dict.fromkeys((*self.delegators(role), *(n for n in prefixes if n in self._reached()))))
         if change.delegator:
             found = tuple(name for name in found if name == change.delegator)
         if len(found) != 1:
@@ -573,6 +580,11 @@ def lifetime(signed: Signed) -> timedelta | None:
     """Return for how long each version of a role is good, where the role says so itself."""
     seconds = signed.extra.get(LIFETIME)
     return timedelta(seconds=seconds) if type(seconds) is int and 0 < seconds <= _LONGEST_LIFE else None
+
+
+def _leads(part: Targets, role: str, name: str | None) -> bool:
+    delegation = part.delegation(role)
+    return delegation is not None and (name is None or delegation.covers(name))
 
 
 def _top_first(role: str) -> tuple[bool, str]:

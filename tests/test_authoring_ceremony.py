@@ -364,3 +364,21 @@ def test_a_new_key_goes_by_its_own_id(board: Board) -> None:
     payload = TUF1.payload(replace(root.signed, version=root.signed.version + 1, keys=disguised, roles=roles))
     with pytest.raises(FormatError, match="the id that is its hash"):
         Ceremony.prepare(GUN, TUF1, board.place.now, {"root": root.raw}, [("root", payload)])
+
+
+def test_nobody_finishes_who_would_leave_a_gap() -> None:
+    """
+    Prepared where the old key of the timestamp is, and finished where only the new one is: nothing is written.
+    """
+    place = Place()
+    place.init()
+    new = place.key(role="new")
+    old = place.read().root.signed.roles["timestamp"].keyids
+    ceremony = place.publisher().prepare(GUN, place.now, [SetKeys(role="timestamp", add=(new,), remove=old)])
+    before = dict(place.store.files)
+    finisher = place.publisher(place.only("root", "targets", "snapshot", also=(new,)))
+    with pytest.raises(NoKeyError) as caught:
+        finisher.finish(GUN, ceremony, place.now)
+    assert (caught.value.role, place.store.files) == ("timestamp", before)
+    place.publisher().finish(GUN, ceremony, place.now)
+    place.read()

@@ -14,6 +14,7 @@ from trustreg.errors import (
     ChangeError,
     ContentError,
     FormatError,
+    NoKeyError,
     OutdatedError,
     StaleError,
     ThresholdError,
@@ -246,6 +247,7 @@ def rehearse(now: datetime, reading: Reading, proven: Proven, changes: Iterable[
 
     Raises:
         UntrustedError: A reader would refuse it.
+        NoKeyError: Readers would refuse it until the last file is there.
         ChangeError: No reader would find a target where it is added.
     """
     site = reading.site
@@ -253,6 +255,8 @@ def rehearse(now: datetime, reading: Reading, proven: Proven, changes: Iterable[
     repository = _Over(site.repository, {write.path: write.data for write in writes(site, proven, {})})
     cache = _Just(site.cache, proven)
     drive(workflow.refresh(), repository, cache)
+    if reading.root is reading.workflow.root:  # else readers have no whole collection to begin with
+        _rehearse_each_step(now, reading, proven)
     for mine in proven:
         if mine.role not in TOP_LEVEL:
             drive(workflow.load(mine.role), repository, cache)
@@ -264,6 +268,27 @@ def rehearse(now: datetime, reading: Reading, proven: Proven, changes: Iterable[
         if found is None or found.meta != change.meta:
             speaker = f"{found.role} speaks for it first" if found else "their search does not get there"
             raise ChangeError(change.role, name, f"readers would not find it: {speaker}")
+
+
+def _rehearse_each_step(now: datetime, reading: Reading, proven: Proven) -> None:
+    """Read as readers do between two files: only a root and the timestamp change what they see.
+
+    Raises:
+        NoKeyError: Readers would refuse a file, because a key that counts until the last root is there is not here.
+    """
+    site, steps = reading.site, writes(reading.site, proven, {})
+    for done, mine in enumerate(proven[:-1], 1):
+        if mine.role not in {ROOT, TIMESTAMP}:
+            continue
+        workflow = site.workflow(now, pins=Pins(root=reading.root.raw), dangerous_skip_expiry=True)
+        there = _Over(site.repository, {write.path: write.data for write in steps[:done]})
+        try:
+            drive(workflow.refresh(), there, site.cache)
+        except ThresholdError as exc:
+            role = reading.root.signed.roles.get(exc.role)
+            if role is None:
+                raise
+            raise NoKeyError(exc.role, role.keyids) from exc
 
 
 def hand_over(site: Site, proven: Proven, before: Reading | None, replaced: Mapping[str, bytes]) -> None:

@@ -22,7 +22,7 @@ from trustreg.sign.changes import (
     Undelegate,
     Witness,
 )
-from trustreg.sign.draft import Draft
+from trustreg.sign.draft import UNATTENDED, Draft
 
 NAMES = [f"registry.example/team/app:{number}.0" for number in range(20)]
 
@@ -397,3 +397,27 @@ def test_roles_that_all_delegate_to_each_other() -> None:
     draft.apply(AddTarget(role="m39", name="x/a", meta=meta(1)))
     with pytest.raises(ChangeError, match="may not speak"):
         draft.apply(AddTarget(role="m39", name="y", meta=meta(1)))
+
+
+def test_lost_keys_are_replaced_with_no_fewer_asked_for() -> None:
+    """
+    The root in between is short-lived, and a threshold does not change with it.
+    """
+    place = Place()
+    place.init()
+    first = place.read().root.signed.roles["targets"].keyids
+    lost, new = (place.key(role="lost"), place.key(role="lost")), (place.key(), place.key())
+    place.publish(SetKeys(role="targets", add=lost, remove=first, threshold=2))
+    keys = place.only("root", "snapshot", "timestamp", also=new)
+    gone = tuple(key.id for key in lost)
+    with pytest.raises(ChangeError, match="second step"):
+        place.publisher(keys).publish(
+            place.gun, place.now, [SetKeys(role="targets", add=new[:1], remove=gone, threshold=1)]
+        )
+    place.publisher(keys).publish(place.gun, place.now, [SetKeys(role="targets", add=new, remove=gone)])
+    bridge = TUF1.decode("root", place.store.files["3.root.json"]).signed
+    assert isinstance(bridge, Root)
+    assert (bridge.roles["targets"].threshold, len(bridge.roles["targets"].keyids)) == (2, 4)
+    assert bridge.expires - place.now <= UNATTENDED.timestamp
+    place.publisher(keys).publish(place.gun, place.now, [SetKeys(role="targets", threshold=1)])
+    place.read()

@@ -8,8 +8,11 @@ of timestamp, snapshot and targets has to hold on both sides of the moment at wh
 * Where enough of the keys that counted before are here, these files are signed by old and new keys, and come before
   the root.
 * Where they are not, because they are lost, two roots are made. The first lets old keys and new ones sign; then come
-  the files that the new ones signed; the second root ends the say of the old ones. What somebody could do who has the
-  old keys, he can do until that second root is there, and could before. Any other order would leave a gap in which
+  the files that the new ones signed; the second root ends the say of the old ones. Who has
+  as many old keys as it took can do until then what he could before. A threshold is the same on both sides, or fewer
+  old keys would do: where it is to change too, that takes a second step. What remains where it is more than one: until
+  the second root is there, old and new keys count together. The first root is good for as short as a timestamp, so
+  that nobody can be held there for long. Any other order would leave a gap in which
   nobody could read the collection, and whoever stops the publication there could make it last.
 """
 
@@ -481,9 +484,11 @@ class Draft:
         bridge = replace(
             first,
             keys={**self.before.keys, **self.root.keys},
-            roles={name: role if name == ROOT else self._either(name) for name, role in self.root.roles.items()},
+            roles={name: role if name == ROOT else self._bridged(name, find) for name, role in self.root.roles.items()},
         )
-        return self._dated(bridge, ROOT), self._dated(replace(first, version=first.version + 1), ROOT)
+        dated = self._dated(bridge, ROOT)  # nobody who walks past it asks how long it is good, only who is held there
+        short = replace(dated, expires=min(dated.expires, self.now + self.lifetimes.timestamp))
+        return short, self._dated(replace(first, version=first.version + 1), ROOT)
 
     def _due(self) -> Iterator[str]:
         """Yield the top-level roles other than the root that are to be signed."""
@@ -499,11 +504,16 @@ class Draft:
         (before,) = self._before(name)
         return before != self.authorities(name)[0] and not suffices(before, find)
 
-    def _either(self, name: str) -> Role:
-        """Return the role in which what either the keys of before or those of now signed is believed."""
+    def _bridged(self, name: str, find: Find) -> Role:
+        """Return the role in which what is published and what is about to be are both believed."""
         (old, _), (new, _) = *self._before(name), *self.authorities(name)
+        if name not in self._due() or not self._is_cut(name, find):
+            return old  # what is published stays, or its keys are here and sign what comes as well
+        if old.threshold != new.threshold:
+            problem = "enough of its old keys are not here, so its threshold has to stay: change that in a second step"
+            raise ChangeError(name, "", problem)
         keyids = tuple(dict.fromkeys((*old.keyids, *new.keyids)))
-        return replace(new, keyids=keyids, threshold=min(old.threshold, new.threshold))
+        return replace(new, keyids=keyids, threshold=old.threshold)
 
     def _ordered(self, files: Sequence[File]) -> tuple[File, ...]:
         roots = [file for file in files if file.page.role == ROOT]

@@ -12,7 +12,7 @@ from trustreg.metadata import Bins, Delegation
 from trustreg.verify.signatures import fingerprint, load
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from trustreg.ceremony import Account, Ceremony, RoleChange, Standing, TargetChange
     from trustreg.metadata import FileMeta, Key, Role
@@ -36,8 +36,10 @@ def print_ceremony(ceremony: Ceremony, *, known: bool) -> None:
 
 def print_standings(ceremony: Ceremony, here: set[str] | None = None) -> None:
     """Print who has signed *ceremony* and who may still; mark keys that are *here*."""
+    authorities = (role for sheet in ceremony.sheets for role, _ in sheet.page.authorities)
+    places = {keyid: place for role in authorities for place, keyid in enumerate(role.keyids)}
     rows = (
-        (s.role, str(s.version), s.by, str(s.threshold), _ids(s.signed, here), _ids(s.waiting, here), str(s.missing))
+        (s.role, str(s.version), s.by, str(s.threshold), *_who(s, places, here), str(s.missing))
         for s in ceremony.standings()
     )
     starred = " (* here)" if here else ""
@@ -134,6 +136,11 @@ def _content(meta: FileMeta) -> str:
 def _key(key: Key) -> str:
     public = None if key.derived else load(key)  # an id that is no hash says nothing of the key
     return f"{key.id}  {key.kind}" + (f"  fingerprint sha256:{fingerprint(public)}" if public else "")
+
+
+def _who(standing: Standing, places: Mapping[str, int], here: set[str] | None) -> tuple[str, str]:
+    """Name who has signed, in the order in which their keys are listed, and who may."""
+    return _ids(tuple(sorted(standing.signed, key=places.__getitem__)), here), _ids(standing.waiting, here)
 
 
 def _ids(keyids: tuple[str, ...], here: set[str] | None) -> str:

@@ -4,6 +4,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any, Final
 
 from trustreg.dialects import canonical
@@ -14,6 +15,7 @@ from trustreg.sign.changes import role_name_problem
 from trustreg.sign.pages import Authority
 from trustreg.values import dataclass, field
 from trustreg.verify.signatures import fingerprint, load
+from trustreg.verify.workflow import Limits
 
 ERROR: Final = "error"
 """Some reader refuses it, or it can never be signed or found."""
@@ -65,12 +67,11 @@ def lint(seen: Inspected, now: datetime, within: timedelta = timedelta(days=2)) 
     ]
     names: dict[str, set[str]] = defaultdict(set)
     for (_, role), part in seen.parts.items():
-        delegated = tuple(part.bins or part.delegations)
         findings += _keys(role, part.keys)
         findings += _thresholds(role, (part.bins,) if part.bins else part.delegations, part.keys)
         findings += _delegations(role, part, seen.snapshot)
         findings += _targets(role, part)
-        for delegation in delegated:
+        for delegation in islice(part.delegates(), _MOST_LOOKED_AT):
             names[delegation.name.casefold()].add(delegation.name)
     findings += (
         _finding("role-names-collide", ERROR, TARGETS, names=sorted(same)) for same in names.values() if len(same) > 1
@@ -142,7 +143,7 @@ def _expiry(seen: Inspected, now: datetime, within: timedelta) -> Iterator[Findi
 
 
 def _delegations(role: str, part: Targets, snapshot: Snapshot) -> Iterator[Finding]:
-    for delegation in part.bins or part.delegations:
+    for delegation in islice(part.delegates(), _MOST_LOOKED_AT):
         if delegation.name not in snapshot.meta:
             yield _finding("not-in-snapshot", ERROR, role, name=delegation.name)
     for name in [f"{part.bins.prefix}-0"] if part.bins else [one.name for one in part.delegations]:
@@ -214,8 +215,12 @@ def _bin_sizes(parts: Mapping[tuple[str, str], Targets]) -> Iterator[Finding]:
     for role, part in {role: part for (_, role), part in parts.items()}.items():
         if not part.bins:
             continue
-        count = sum(len(parts[role, one.name].targets) for one in part.bins if (role, one.name) in parts)
-        size = len(part.bins)
+        count = sum(
+            len(parts[role, one.name].targets)
+            for one in islice(part.bins, _MOST_LOOKED_AT)
+            if (role, one.name) in parts
+        )
+        size = 1 << part.bins.bits
         if count > _MOST_IN_BIN * size:
             yield _finding("bins-full", WARNING, role, prefix=part.bins.prefix, bins=size, targets=count)
         elif size > _FEW_BINS and size > 2 * count:
@@ -237,6 +242,7 @@ def _told(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
+_MOST_LOOKED_AT = Limits().tree  # delegations of one role; readers follow no more, and bins can be 2 ** 32
 _SHOWN = 5  # names in one finding
 _MOST_IN_BIN = 2_000  # targets; a reader fetches a whole bin to find one
 _FEW_BINS = 16

@@ -379,7 +379,8 @@ class Publisher:
         """Add the signatures of all keys that are here to the published version of *role*: a root or targets role.
 
         The version stays, and so does what is signed; its file is replaced. Where the snapshot lists the digest of the
-        file, a new snapshot that lists the version alone comes first: readers believe the file before and after.
+        file, a new snapshot that lists the version alone comes first: who begins after that believes the file before
+        and after. A reader who has begun with the snapshot of before, and not got to the file, has to begin again.
 
         Raises:
             NoKeyError: No key that has a say and has not signed yet is here.

@@ -91,16 +91,14 @@ def test_the_file_of_another_key(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("private", [maker.P384, maker.P521], ids=["P-384", "P-521"])
-def test_longer_curves_do_not_sign_for_notary(private: PrivateKey, tmp_path: Path) -> None:
+def test_longer_curves_do_not_sign_for_notary(private: ec.EllipticCurvePrivateKey, tmp_path: Path) -> None:
     """
     Their signers hash with SHA-384 or SHA-512. TUF verifies that, and Notary verifies over SHA-256.
     """
     (tmp_path / "key.pem").write_bytes(maker._pem("PRIVATE KEY", maker._pkcs8(private)))
     signer = UriSigner(f"file2:{tmp_path / 'key.pem'}", private.public_key(), unasked)
 
-    assert (
-        signer.sign(b"payload", "id", signer.scheme).scheme == f"ecdsa-sha2-nistp{private.public_key().curve.key_size}"
-    )  # type: ignore[union-attr]
+    assert f"ecdsa-sha2-nistp{private.curve.key_size}" == signer.sign(b"payload", "id", signer.scheme).scheme
     with pytest.raises(KeyKindError, match="does not sign as ecdsa-p1363-sha256"):
         signer.sign(b"payload", "id")
 

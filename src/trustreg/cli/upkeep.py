@@ -154,7 +154,7 @@ def prune(wiring: Wiring, gun: Gun | None, keep: int, as_: str) -> None:
 
 @click.command(short_help="Say what is odd about a collection.")
 @_gun
-@click.option("--within", type=DURATION, default="14d", show_default=True, help="What expires within that time is.")
+@click.option("--within", type=DURATION, default="2d", show_default=True, help="What expires within that time is.")
 @click.option("--strict", is_flag=True, help="End with 1 for a warning, too.")
 @as_format
 @reading

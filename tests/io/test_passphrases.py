@@ -116,6 +116,19 @@ def test_a_person_is_asked_once() -> None:
     assert person.questions == [f"Passphrase of the targets key 0123456789ab of {GUN}"]
 
 
+def test_what_a_person_typed_for_one_key_is_tried_for_others() -> None:
+    """
+    Who has one passphrase for all keys types it once.
+    """
+    person = Person("secret", "another")
+    passphrases = Passphrases({}, prompt=person)
+
+    for key, right in ((KEY, "secret"), ("f" * 64, "secret"), ("e" * 64, "another")):
+        assert passphrases.unlock(key, "targets", GUN, Lock(right)) == "open"
+
+    assert len(person.questions) == 2
+
+
 def test_a_person_has_three_attempts() -> None:
     """
     Each further question says that the last answer was wrong.
@@ -262,6 +275,20 @@ def test_a_person_types_a_new_one_twice() -> None:
         Passphrases({}, prompt=Person("a", "b", "c")).choose(KEY, "targets", GUN)
     with pytest.raises(PassphraseError, match="nobody to ask for a passphrase to encrypt it under"):
         Passphrases({}).choose(KEY, "targets", GUN)
+
+
+def test_the_same_again_for_the_next_new_key() -> None:
+    """
+    A collection with four new keys does not ask for four passphrases, unless that is what the person wants.
+    """
+    person = Person("long enough", "long enough", "", "something else", "something else", "")
+    passphrases = Passphrases({}, prompt=person)
+
+    chosen = [passphrases.choose(letter * 64, "targets", GUN) for letter in "abcd"]
+
+    assert chosen == ["long enough", "long enough", "something else", "something else"]
+    assert "nothing: the same again" not in person.questions[0]
+    assert person.questions[2].endswith(f" of {GUN} (nothing: the same again)")
 
 
 def test_a_pin() -> None:

@@ -7,7 +7,7 @@ is for every key. No passphrase is ever part of a message, a log line or a ``rep
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Final, TypeAlias, TypeVar
 
@@ -35,12 +35,15 @@ class Passphrases:
     def __init__(self, environ: Mapping[str, str], *, file: Path | None = None, prompt: Prompt | None = None) -> None:
         self._environ, self._file, self._prompt = environ, file, prompt
         self._known: dict[str, str] = {}
+        self._typed: list[str] = []  # what a person has typed, and was right
+        self._chosen = ""  # what a person chose for a new key last
 
     def unlock(self, key: str, role: str | None, gun: str | None, attempt: Callable[[str], T]) -> T:
         """Return what *attempt* makes of the right passphrase of *key*.
 
         What was given beforehand is tried first, all of it: the tools that share a key call its passphrase by
-        different names. A person is asked only where nothing was given, three times at most.
+        different names. A person is asked only where nothing was given, three times at most, and where nothing opens
+        the key that the person has typed for another.
 
         Args:
             key: A key id, or what else names the key in messages.
@@ -67,6 +70,11 @@ class Passphrases:
         if given:
             sources = ", ".join(source for source, _ in given)
             raise PassphraseError(key, f"the passphrase is wrong (from {sources})")
+        for passphrase in self._typed:
+            with suppress(PassphraseError):
+                found = attempt(passphrase)
+                self._known[key] = passphrase
+                return found
         if self._prompt is None:
             raise self._nobody(key, role, "it is encrypted, and there is nobody to ask for its passphrase")
         question = f"Passphrase of {_describe(key, role, gun)}"
@@ -78,6 +86,7 @@ class Passphrases:
                 question = f"Wrong. Passphrase of {_describe(key, role, gun)}"
                 continue
             self._known[key] = passphrase
+            self._typed.append(passphrase)
             return found
         raise PassphraseError(key, f"the passphrase was wrong {_ATTEMPTS} times")
 
@@ -102,14 +111,17 @@ class Passphrases:
             if replacing:
                 raise PassphraseError(key, "there is nobody to ask for a new passphrase", f"set {NEW}")
             raise self._nobody(key, role, "there is nobody to ask for a passphrase to encrypt it under")
-        lead = ""
+        lead, again = "", " (nothing: the same again)" if self._chosen and not replacing else ""
         for _ in range(_ATTEMPTS):
-            passphrase = self._prompt(f"{lead}New passphrase of {_describe(key, role, gun)}")
+            passphrase = self._prompt(f"{lead}New passphrase of {_describe(key, role, gun)}{again}")
+            if again and not passphrase:
+                return self._chosen
             if len(passphrase) < _SHORTEST:
                 lead = f"At least {_SHORTEST} characters. "
             elif self._prompt("Once more") != passphrase:
                 lead = "They differ. "
             else:
+                self._chosen = passphrase
                 return passphrase
         raise PassphraseError(key, "no new passphrase was chosen")
 

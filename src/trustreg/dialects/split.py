@@ -35,7 +35,9 @@ class Split(dict[str, Any]):
         from msgspec.json import Encoder
 
         # Sorted here: where all members but one are in order, the encoder takes the square of their number for it.
-        return canonical.unescaped(Encoder().encode({name: self[name] for name in sorted(self)}))
+        names = sorted(self)
+        members = self if names == list(self) else {name: self[name] for name in names}
+        return canonical.unescaped(Encoder().encode(members))
 
 
 class SplitListing(Listing):

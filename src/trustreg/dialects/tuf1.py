@@ -105,8 +105,9 @@ class Tuf1:
         """Return *targets* with *name* listed as *meta*, or not at all; the other entries are not even read."""
         old = _spell_files(targets, spell_target)
         entries = type(old)(old)
-        entries.pop(name, None)
-        if meta is not None:
+        if meta is None:
+            entries.pop(name, None)
+        else:
             canonical.require_plain(meta.custom)
             spelled = spell_target(meta)
             entries[name] = split.text(spelled) if isinstance(entries, Split) else spelled

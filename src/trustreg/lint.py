@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from trustreg.dialects import canonical
 from trustreg.errors import UntrustedError, shown
-from trustreg.metadata import Bins, Delegation, Key, Role, Root, Signed, Snapshot, Targets
+from trustreg.metadata import STRONG, Bins, Delegation, Key, Role, Root, Signed, Snapshot, Targets
 from trustreg.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP
 from trustreg.sign.changes import role_name_problem
 from trustreg.sign.pages import Authority
@@ -206,7 +206,7 @@ def _delegation(parts: Mapping[tuple[str, str], Targets], above: str, role: str)
 
 
 def _targets(role: str, part: Targets) -> Iterator[Finding]:
-    weak = [name for name, meta in part.targets.items() if not meta.hashes.keys() & {"sha256", "sha512"}]
+    weak = [name for name, meta in part.targets.items() if not meta.hashes.keys() & set(STRONG)]
     if weak:
         yield _finding("weak-hash", ERROR, role, count=len(weak), names=sorted(weak)[:_SHOWN])
 

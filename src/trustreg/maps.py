@@ -6,7 +6,6 @@ Source: TAP 4.
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, Self, TypedDict, TypeVar
 
@@ -14,18 +13,19 @@ from trustreg.agreement import read_map
 from trustreg.errors import FileError, SettingError, UnavailableError, UntrustedError
 from trustreg.io.files import read_bounded
 from trustreg.io.steps import run, run_awaiting
-from trustreg.tuf import Client
+from trustreg.tuf import Client, utc_now
 
 if TYPE_CHECKING:
     from asyncio import Lock
-    from collections.abc import Callable, Mapping
-    from datetime import timedelta
+    from collections.abc import Callable, Generator, Mapping
+    from datetime import datetime, timedelta
     from typing import Unpack
 
     from trustreg.agreement import Agreed, Answer
     from trustreg.aio import AsyncClient
     from trustreg.io.download import Progress
     from trustreg.io.http import Timeouts
+    from trustreg.reader import Target
     from trustreg.verify.workflow import Limits
 
     class Options(TypedDict, total=False):
@@ -66,7 +66,7 @@ class Repositories(Generic[C]):
         **options: Unpack[Options],
     ) -> None:
         self._map = read_map(read_bounded(Path(file), _MOST), os.fspath(file))
-        self._clock = clock or _utc_now
+        self._clock = clock or utc_now
         roots = roots or {}
         for name in roots.keys() - self._map.repositories.keys():
             raise SettingError(f"roots[{name}]", f"{os.fspath(file)} has no such repository")
@@ -122,15 +122,7 @@ class Map(Repositories[Client]):
 
         Arguments and errors are those of :meth:`trustreg.Client.download`.
         """
-        failed: list[UntrustedError | UnavailableError] = []
-        for repository, target in agreed.targets.items():
-            try:
-                return self._clients[repository].download(target, folder, name, progress)
-            except FileError:
-                raise
-            except (UntrustedError, UnavailableError) as exc:
-                failed.append(exc)
-        raise _worst(failed)
+        return run(_from_any(agreed), lambda asked: self._clients[asked[0]].download(asked[1], folder, name, progress))
 
     def close(self) -> None:
         """Close the connections that are kept."""
@@ -171,15 +163,9 @@ class AsyncMap(Repositories["AsyncClient"]):
         self, agreed: Agreed, folder: str | os.PathLike[str], name: str | None = None, progress: Progress | None = None
     ) -> Path:
         """Have the file of *agreed* in *folder* as :meth:`Map.download` does."""
-        failed: list[UntrustedError | UnavailableError] = []
-        for repository, target in agreed.targets.items():
-            try:
-                return await self._clients[repository].download(target, folder, name, progress)
-            except FileError:
-                raise
-            except (UntrustedError, UnavailableError) as exc:
-                failed.append(exc)
-        raise _worst(failed)
+        return await run_awaiting(
+            _from_any(agreed), lambda asked: self._clients[asked[0]].download(asked[1], folder, name, progress)
+        )
 
     async def close(self) -> None:
         """Close all connections."""
@@ -218,13 +204,22 @@ class AsyncMap(Repositories["AsyncClient"]):
             return exc
 
 
+def _from_any(agreed: Agreed) -> Generator[tuple[str, Target], Path, Path]:
+    """Ask one repository after the other for the file of *agreed*, each by its name; return where the first put it."""
+    failed: list[UntrustedError | UnavailableError] = []
+    for asked in agreed.targets.items():
+        try:
+            return (yield asked)
+        except FileError:
+            raise
+        except (UntrustedError, UnavailableError) as exc:
+            failed.append(exc)
+    raise _worst(failed)
+
+
 def _worst(failed: list[UntrustedError | UnavailableError]) -> UntrustedError | UnavailableError:
     """Return the first that leaves it open whether the file could be had, or else the first."""
     return next((error for error in failed if isinstance(error, UnavailableError)), failed[0])
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 _MOST = 1 << 20  # bytes of a map file

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from fnmatch import fnmatchcase
 from types import MappingProxyType
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from trustreg.values import dataclass, field
 
@@ -193,6 +193,20 @@ class Targets(Signed):
         """Yield the delegations that cover the target *name*, in order of priority."""
         return iter((self.bins.of(name),)) if self.bins else (d for d in self.delegations if d.covers(name))
 
+    def followed(self, name: str) -> tuple[list[Delegation], bool]:
+        """Return the delegations that a search for *name* follows from here, and whether they end it.
+
+        A terminating one is the last, of all that the search had before it, too.
+
+        Source: TUF 1.0.34 section 5.6.7.2.
+        """
+        found: list[Delegation] = []
+        for delegation in self.covering(name):
+            found.append(delegation)
+            if delegation.terminating:
+                return found, True
+        return found, False
+
 
 @dataclass(frozen=True, kw_only=True)
 class Signature:
@@ -222,6 +236,18 @@ class Envelope(Generic[S_co]):
     payload: bytes = field(repr=False)
     signatures: tuple[Signature, ...]
     raw: bytes = field(repr=False)
+
+
+def target_path(name: str, meta: FileMeta, *, consistent: bool) -> str:
+    """Return where a repository has the target *name*: with its digest in front where snapshots are consistent.
+
+    Source: TUF 1.0.34 section 5.7.3.
+    """
+    if not consistent:
+        return name
+    digest = next((meta.hashes[algorithm] for algorithm in (*STRONG, *meta.hashes) if algorithm in meta.hashes), b"")
+    folder, slash, base = name.rpartition("/")
+    return f"{folder}{slash}{digest.hex()}.{base}"
 
 
 def path_digest(name: str) -> str:
@@ -261,4 +287,6 @@ def _matches_segment(segment: str, pattern: str) -> bool:
     return not pattern[begun:].strip("*")
 
 
+STRONG: Final = ("sha256", "sha512")
+"""Digests that can be relied on, the usual one first."""
 _WILD = frozenset("*?[")

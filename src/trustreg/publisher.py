@@ -34,7 +34,7 @@ from trustreg.errors import (
     UntrustedError,
 )
 from trustreg.lint import Finding, Inspected, lint
-from trustreg.metadata import Envelope, FileMeta, Key, Role, Root, Targets
+from trustreg.metadata import Envelope, FileMeta, Key, Role, Root, Targets, target_path
 from trustreg.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, Gun, Reference
 from trustreg.ports import HeldKey, KeyStore, Registry, Stage, Store, TrustServer
 from trustreg.publishing import (
@@ -303,7 +303,9 @@ class Publisher:
             role = self.role_for(gun, file.name, now)
             meta = FileMeta(length=file.length, hashes={"sha256": file.sha256}, custom=file.custom)
             with file.open() as source:
-                cast("Store", site.repository).upload(content_path(file.name, meta), source, file.length)
+                cast("Store", site.repository).upload(
+                    target_path(file.name, meta, consistent=True), source, file.length
+                )
             changes.append(AddTarget(role=role, name=file.name, meta=meta))
         return tuple(changes)
 
@@ -735,15 +737,6 @@ def _tag(image: Reference) -> str:
     if image.tag is None:
         raise NameFormError(str(image), "tagged image", "a tag is what gets signed, and it names none")
     return image.tag
-
-
-def content_path(name: str, meta: FileMeta) -> str:
-    """Return the path of the target file *name*: its digest is part of it, and no later version replaces it.
-
-    Source: TUF 1.0.34 section 5.7.3.
-    """
-    folder, slash, base = name.rpartition("/")
-    return f"{folder}{slash}{meta.hashes['sha256'].hex()}.{base}"
 
 
 def _target_name_problem(name: str) -> str | None:

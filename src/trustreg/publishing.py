@@ -425,13 +425,8 @@ def in_search_order(name: str, load: Callable[[str, str], Targets | None]) -> It
         if part is None:
             continue
         yield chain
-        following: list[tuple[str, ...]] = []
-        for delegation in part.covering(name):
-            following.append((*chain, delegation.name))
-            if delegation.terminating:
-                ahead = []
-                break
-        ahead += following[::-1]
+        following, ends = part.followed(name)
+        ahead = ([] if ends else ahead) + [(*chain, delegation.name) for delegation in reversed(following)]
 
 
 def versions(proven: Sequence[Verified[Signed]]) -> dict[str, int]:

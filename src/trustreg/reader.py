@@ -10,9 +10,9 @@ from typing import Any, cast
 
 from trustreg.client import from_memory
 from trustreg.dialect import Dialect
-from trustreg.dialects.tuf1 import quote
+from trustreg.dialects.tuf1 import cut, quote
 from trustreg.errors import ContentError, UntrustedError
-from trustreg.metadata import Envelope, FileMeta, Root
+from trustreg.metadata import STRONG, Envelope, Root, target_path
 from trustreg.names import ROOT, Gun
 from trustreg.values import dataclass, field
 from trustreg.verify.pinning import Pins, anchor
@@ -49,7 +49,7 @@ class Target:
         """The name as one safe file name: what is no letter, digit, ``_``, ``.``, ``-`` or ``~`` is percent-encoded."""
         plain = quote(self.name)
         safe = f"%2E{plain[1:]}" if plain.startswith(".") else plain
-        return safe if len(safe) <= _LONGEST_NAME else f"{safe[:100]}%_{hashlib.sha256(self.name.encode()).hexdigest()}"
+        return cut(safe, self.name, _LONGEST_NAME)
 
 
 class Reader:
@@ -162,7 +162,7 @@ class Receipt:
 
     def __init__(self, target: Target) -> None:
         self._name, self._length = f"the target {target.name}", target.length
-        self._due = {name: target.hashes[name].hex() for name in _STRONG if name in target.hashes}
+        self._due = {name: target.hashes[name].hex() for name in STRONG if name in target.hashes}
         if not self._due:
             raise ContentError(self._name, "a sha256 or sha512 digest", "none")
         self._digests = {name: hashlib.new(name) for name in self._due}
@@ -189,17 +189,4 @@ class Receipt:
                 raise ContentError(self._name, f"{name}:{due}", f"{name}:{actual}")
 
 
-def target_path(name: str, meta: FileMeta, *, consistent: bool) -> str:
-    """Return where a repository has the target *name*: with its digest in front where snapshots are consistent.
-
-    Source: TUF 1.0.34 section 5.7.3.
-    """
-    if not consistent:
-        return name
-    digest = next((meta.hashes[algorithm] for algorithm in (*_STRONG, *meta.hashes) if algorithm in meta.hashes), b"")
-    folder, slash, base = name.rpartition("/")
-    return f"{folder}{slash}{digest.hex()}.{base}"
-
-
-_STRONG = ("sha256", "sha512")
 _LONGEST_NAME = 200  # characters; a file name has 255 bytes

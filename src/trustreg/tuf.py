@@ -76,7 +76,7 @@ class Settings:
         servers = {_authority(url) for url in (*self._metadata, *self._targets)}
         shown = dict.fromkeys(servers, TlsFiles(ca=os.fspath(ca))) if ca else {}
         self._env, self._tls = env, Tls(env, env.get("HOME") or str(Path("~").expanduser()), shown)
-        self._timeouts, self._trace, self._clock = timeouts, trace, clock or _utc_now
+        self._timeouts, self._trace, self._clock = timeouts, trace, clock or utc_now
         self._cache, self._etag = folder_cache(cache), Path(cache) / ".etag"
         self._begun = root is not None
         self._reader = Reader(
@@ -220,7 +220,8 @@ def _authority(url: str) -> str:
         raise SettingError(without_secrets(url), str(exc)) from exc
 
 
-def _utc_now() -> datetime:
+def utc_now() -> datetime:
+    """Return the time of the machine."""
     return datetime.now(UTC)
 
 

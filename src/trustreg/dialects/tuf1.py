@@ -92,10 +92,7 @@ class Tuf1:
 
     def kept_as(self, role: str) -> str:
         """Return ``role.json``, with what might not be one file everywhere written as ``%`` and hex."""
-        plain = _UNSAFE.sub(_percent, role)
-        if len(plain) > _LONGEST_NAME:
-            return f"{plain[:100]}%_{hashlib.sha256(role.encode('utf-8', 'surrogatepass')).hexdigest()}.json"
-        return f"{plain}.json"
+        return f"{cut(_UNSAFE.sub(_percent, role), role, _LONGEST_NAME)}.json"
 
     def listed(self, raw: bytes, version: int) -> FileMeta:
         """Return version, length and sha256 of *raw*."""
@@ -135,6 +132,16 @@ class Tuf1:
 def quote(role: str) -> str:
     """Return *role* as it stands in a URL: nothing but letters, digits and ``_.-~`` is left as it is."""
     return _UNQUOTED.sub(_percent, role)
+
+
+def cut(quoted: str, name: str, most: int) -> str:
+    """Return *quoted*, or where it has more than *most* characters its beginning and the digest of *name*.
+
+    Nothing that is quoted in full has a ``%_``.
+    """
+    if len(quoted) <= most:
+        return quoted
+    return f"{quoted[:100]}%_{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()}"
 
 
 # --- reading ---------------------------------------------------------------------------------------------------

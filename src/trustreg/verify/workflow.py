@@ -32,7 +32,19 @@ from trustreg.errors import (
     UntrustedError,
     VersionError,
 )
-from trustreg.metadata import Delegation, Envelope, FileMeta, Key, Role, Root, Signed, Snapshot, Targets, Timestamp
+from trustreg.metadata import (
+    STRONG,
+    Delegation,
+    Envelope,
+    FileMeta,
+    Key,
+    Role,
+    Root,
+    Signed,
+    Snapshot,
+    Targets,
+    Timestamp,
+)
 from trustreg.names import RELEASES, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, Gun, is_delegation, parent
 from trustreg.values import dataclass
 from trustreg.verify.pinning import Pins, admit, anchor, succeed
@@ -613,7 +625,7 @@ def check_content(what: str, listed: FileMeta, raw: bytes) -> None:
     """
     if listed.length is not None and listed.length != len(raw):
         raise ContentError(what, f"{listed.length} bytes", f"{len(raw)} bytes")
-    strong = [name for name in _STRONG if name in listed.hashes]
+    strong = [name for name in STRONG if name in listed.hashes]
     if not strong and (listed.hashes or not listed.version):
         raise ContentError(what, "a sha256 or sha512 digest", "none")
     for name in strong:
@@ -652,13 +664,8 @@ def _is(listed: FileMeta, raw: bytes) -> bool:
 
 def _ahead(chain: _Chain, name: str, ahead: list[tuple[_Chain, Delegation]]) -> list[tuple[_Chain, Delegation]]:
     """Return what is still to follow after *chain*, the next last; a terminating delegation ends the rest."""
-    following: list[tuple[_Chain, Delegation]] = []
-    for delegation in chain[-1].signed.covering(name):
-        following.append((chain, delegation))
-        if delegation.terminating:
-            ahead = []
-            break
-    return ahead + following[::-1]
+    following, ends = chain[-1].signed.followed(name)
+    return ([] if ends else ahead) + [(chain, delegation) for delegation in reversed(following)]
 
 
 def _vouched(floor: Floor, root: Verified[Root]) -> bool:
@@ -683,6 +690,3 @@ def _may_still_sign(floor: Floor, role: Role, keys: Mapping[str, Key]) -> bool:
 
 def _sha256(raw: bytes) -> str:
     return hashlib.sha256(raw).hexdigest()
-
-
-_STRONG = ("sha256", "sha512")

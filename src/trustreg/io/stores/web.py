@@ -121,7 +121,23 @@ class Mirrors:
             self.known.pop(url, None)
 
 
-class WebRepository:
+class _Mirrored:
+    """What is known of a collection at some URLs without asking."""
+
+    _mirrors: Mirrors
+
+    @property
+    def known(self) -> Mapping[str, tuple[str, bytes]]:
+        """The timestamp as it is known now, for the next run."""
+        return self._mirrors.known
+
+    @property
+    def where(self) -> str:
+        """The first mirror's address."""
+        return self._mirrors.metadata.bases[0]
+
+
+class WebRepository(_Mirrored):
     """The collection at some URLs; a :class:`trustreg.ports.Repository` and its target files, for one refresh.
 
     Args:
@@ -140,16 +156,6 @@ class WebRepository:
         known: Mapping[str, tuple[str, bytes]] | None = None,
     ) -> None:
         self._http, self._mirrors = http, Mirrors(metadata_urls, targets_urls, known)
-
-    @property
-    def known(self) -> Mapping[str, tuple[str, bytes]]:
-        """The timestamp as it is known now, for the next run."""
-        return self._mirrors.known
-
-    @property
-    def where(self) -> str:
-        """The first mirror's address."""
-        return self._mirrors.metadata.bases[0]
 
     def fetch(self, want: Want) -> bytes | None:
         """Return the file, or ``None`` where no mirror has it; raises what :meth:`Mirrors.fetch` raises."""
@@ -175,7 +181,7 @@ class WebRepository:
             yield from opened.reply.rest
 
 
-class AsyncWebRepository:
+class AsyncWebRepository(_Mirrored):
     """A :class:`WebRepository` whose answers are awaited."""
 
     def __init__(
@@ -187,16 +193,6 @@ class AsyncWebRepository:
         known: Mapping[str, tuple[str, bytes]] | None = None,
     ) -> None:
         self._http, self._mirrors = http, Mirrors(metadata_urls, targets_urls, known)
-
-    @property
-    def known(self) -> Mapping[str, tuple[str, bytes]]:
-        """The timestamp as it is known now, for the next run."""
-        return self._mirrors.known
-
-    @property
-    def where(self) -> str:
-        """The first mirror's address."""
-        return self._mirrors.metadata.bases[0]
 
     async def fetch(self, want: Want) -> bytes | None:
         """Return the file, or ``None`` where no mirror has it; raises what :meth:`Mirrors.fetch` raises."""

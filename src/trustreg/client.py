@@ -23,7 +23,7 @@ from trustreg.errors import (
     UntrustedError,
     VersionError,
 )
-from trustreg.metadata import FileMeta, Role, Signed, Targets
+from trustreg.metadata import STRONG, FileMeta, Role, Signed, Targets
 from trustreg.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, TOP_LEVEL, Digest, Gun, Reference, is_tag
 from trustreg.ports import Cache, Registry, Repository
 from trustreg.values import dataclass, field
@@ -206,6 +206,7 @@ class Verifier:
     def __init__(self, sites: Sites, registry: Registry, max_age: timedelta = timedelta(0)) -> None:
         self._sites, self._registry, self._max_age = sites, registry, max_age
         self._homes: dict[Gun, Gun] = {}  # repository -> collection
+        self._unread: dict[Gun, Site] = {}  # found to learn that, and good for the first reading
         self._open: dict[Gun, Opened] = {}
         self._locks: dict[Gun, Lock] = {}
         self._guard = Lock()
@@ -289,7 +290,8 @@ class Verifier:
     def _home(self, gun: Gun) -> Gun:
         """Return the collection that signs for *gun*."""
         if gun not in self._homes:
-            self._homes[gun] = self._sites(gun).gun
+            self._unread[gun] = self._sites(gun)
+            self._homes[gun] = self._unread[gun].gun
         return self._homes[gun]
 
     def _read(self, gun: Gun, now: datetime, look: "Callable[[Opened], T]") -> "tuple[Opened, T]":
@@ -307,7 +309,8 @@ class Verifier:
         home = self._home(gun)
         opened = self._open.get(home)
         if opened is None or not opened.serves(now, self._max_age):
-            opened = refresh(self._sites(gun), now)
+            site = self._unread.pop(gun, None)
+            opened = refresh(site or self._sites(gun), now)
             with self._guard:
                 self._open.pop(home, None)
                 if len(self._open) >= _MOST_OPEN:
@@ -441,7 +444,7 @@ def advance(flow: Flow[T], answer: Answer, cache: Cache) -> Want | Finished[T]:
 
 def _content(name: str, meta: FileMeta) -> tuple[Digest, int]:
     """Return digest and length of what is listed as *name*; only sha256 and sha512 name a manifest."""
-    for algorithm in ("sha256", "sha512"):
+    for algorithm in STRONG:
         if algorithm in meta.hashes:
             return Digest(algorithm, meta.hashes[algorithm].hex()), meta.length or 0
     raise ContentError(name, "a sha256 or sha512 digest", "none")

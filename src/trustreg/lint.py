@@ -1,13 +1,12 @@
 """What is odd about a collection, though readers may well believe it."""
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, Final
 
-from trustreg.dialects import canonical
+from trustreg.dialects.tuf1 import key_id
 from trustreg.errors import UntrustedError, shown
 from trustreg.metadata import STRONG, Bins, Delegation, Key, Role, Root, Signed, Snapshot, Targets
 from trustreg.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP
@@ -99,8 +98,7 @@ def _root(root: Root) -> Iterator[Finding]:
 def _keys(role: str, keys: Mapping[str, Key]) -> Iterator[Finding]:
     seen: dict[str, str] = {}
     for keyid, key in keys.items():
-        due = hashlib.sha256(canonical.encode(dict(key.spelled))).hexdigest()
-        if due != keyid:
+        if (due := key_id(key.spelled)) != keyid:
             yield _finding("key-id", WARNING, role, keyid=keyid, due=due)
         public = load(key)
         if public is None:

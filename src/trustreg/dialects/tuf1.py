@@ -116,14 +116,13 @@ class Tuf1:
         keytype, scheme = kind, _scheme_of(kind, public)
         text = public.hex() if kind == "ed25519" else _pem(public)
         spelled = {"keytype": keytype, "keyval": {"public": text}, "scheme": scheme}
-        keyid = hashlib.sha256(canonical.encode(spelled)).hexdigest()
-        return Key(id=keyid, kind=kind, public=public, scheme=scheme, spelled=spelled)
+        return Key(id=key_id(spelled), kind=kind, public=public, scheme=scheme, spelled=spelled)
 
     def read_key(self, raw: bytes) -> Key:
         """Read a public key as metadata lists it, ``{"keytype":…,"keyval":{"public":…},"scheme":…}``."""
         try:
             item = Members("key", "", canonical.parse_strictly(raw))
-            keyid = hashlib.sha256(canonical.encode(item.value)).hexdigest()
+            keyid = key_id(item.value)
         except ValueError as exc:
             raise FormatError("key", "", str(exc)) from exc
         return _key(keyid, item)
@@ -132,6 +131,11 @@ class Tuf1:
 def quote(role: str) -> str:
     """Return *role* as it stands in a URL: nothing but letters, digits and ``_.-~`` is left as it is."""
     return _UNQUOTED.sub(_percent, role)
+
+
+def key_id(spelled: Mapping[str, Any]) -> str:
+    """Return the id that is derived from a key as metadata lists it: the sha256 of its canonical form, in hex."""
+    return hashlib.sha256(canonical.encode(dict(spelled))).hexdigest()
 
 
 def cut(quoted: str, name: str, most: int) -> str:
@@ -247,7 +251,7 @@ def _key(keyid: str, item: Members) -> Key:
     kind = "ecdsa" if keytype.startswith("ecdsa-sha2-") else keytype
     raw = _public(kind, public) if isinstance(public, str) else None
     sound = raw is not None and scheme in _SCHEMES
-    derived = keyid == hashlib.sha256(canonical.encode(item.value)).hexdigest()
+    derived = keyid == key_id(item.value)
     return Key(id=keyid, kind=kind, public=raw or b"", sound=sound, derived=derived, scheme=scheme, spelled=item.value)
 
 

@@ -261,7 +261,7 @@ class Publisher:
     def remove_file(self, name: str, gun: str | Gun | None = None) -> Published:
         """Take the target *name* out of every role that lists it, and publish that; its content stays in the store."""
         at, now = self._at(gun), self._clock()
-        return self._publish(at, now, self._wiring.removals(at, name, now))
+        return self._publish(at, now, self._author.removals_of(at, name, now))
 
     def seats(self, gun: str | Gun | None = None) -> tuple[Seat, ...]:
         """Return who may sign what; see :func:`trustreg.survey.seats`."""

@@ -231,20 +231,15 @@ class Publisher:
         """
         tag = _tag(image)
         reading = self._read(image.gun, now)
-        name = reading.site.target(image)
-        if reading.site.dialect.rules.tree:
-            asked: list[str] = []
-            for chain in in_search_order(name, lambda _, role: _signed(reading.load(role))):
-                asked += chain[-1:]
-            names = tuple(dict.fromkeys(asked))
-        else:  # a role that may no longer speak for it may still say it
-            names = (TARGETS, *(d.name for d in reading.workflow.roles[TARGETS].signed.delegations))
-        loaded = {role: reading.load(role) for role in names}
-        listing = (role for role, part in loaded.items() if part and name in part.signed.targets)
-        changes = tuple(RemoveTarget(role=role, name=name) for role in listing)
-        if not changes:
-            raise UnsignedError(str(image.gun), tag, names)
-        return changes
+        return _removals(reading, image.gun, reading.site.target(image), tag)
+
+    def removals_of(self, gun: Gun, name: str, now: datetime) -> tuple[RemoveTarget, ...]:
+        """Return what takes the target *name* out of all roles that say it to somebody who looks for it.
+
+        Raises:
+            UnsignedError: None of them lists it; it was looked for on behalf of *gun*.
+        """
+        return _removals(self._read(gun, now), gun, name, name)
 
     def stage(self, gun: Gun, changes: Iterable[Change]) -> None:
         """Put *changes* with those that wait for the next :meth:`publish` of the collection that signs for *gun*."""
@@ -727,6 +722,21 @@ def _plain_id(key: Key) -> str:
     """Return the id that private keys go by: that of the plain key, whatever it is listed as."""
     public = load(key)
     return key_id(*describe(public)) if public else key.id
+
+
+def _removals(reading: Reading, gun: Gun, name: str, called: str) -> tuple[RemoveTarget, ...]:
+    """Return what takes the target *name*, *called* so by who asks, out of all roles that say it."""
+    if reading.site.dialect.rules.tree:
+        chains = in_search_order(name, lambda _, role: _signed(reading.load(role)))
+        asked = tuple(dict.fromkeys(chain[-1] for chain in chains))
+    else:  # a role that may no longer speak for it may still say it
+        asked = (TARGETS, *(d.name for d in reading.workflow.roles[TARGETS].signed.delegations))
+    loaded = {role: reading.load(role) for role in asked}
+    listing = (role for role, part in loaded.items() if part and name in part.signed.targets)
+    changes = tuple(RemoveTarget(role=role, name=name) for role in listing)
+    if not changes:
+        raise UnsignedError(str(gun), called, asked)
+    return changes
 
 
 def _signed(part: Verified[Targets] | None) -> Targets | None:

@@ -1,15 +1,14 @@
-"""Who may sign what in a collection, and who lists a name: for people who look after one and are about to change it."""
+"""Who may sign what in a collection: for people who look after one and are about to change it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
 from trustreg.client import Site, drive
-from trustreg.errors import UnsignedError, UntrustedError
-from trustreg.metadata import Bins, Delegation, Key, Role, Signed, Targets
-from trustreg.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, TOP_LEVEL, Gun
-from trustreg.publishing import Reading, in_search_order, read, unattended
-from trustreg.sign.changes import RemoveTarget
+from trustreg.errors import UntrustedError
+from trustreg.metadata import Bins, Delegation, Key, Role, Signed
+from trustreg.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, TOP_LEVEL
+from trustreg.publishing import Reading, unattended
 from trustreg.values import dataclass, field
 from trustreg.verify.requests import Want
 from trustreg.verify.signatures import Verified, verify
@@ -80,34 +79,6 @@ def seats(site: Site, now: datetime) -> tuple[Seat, ...]:
                 seen.add(delegation.name)
                 ahead.append(delegation.name)
     return tuple(found)
-
-
-def removals(site: Site, gun: Gun, name: str, now: datetime) -> tuple[RemoveTarget, ...]:
-    """Return what takes the target *name* out of every role that says it to somebody who looks for it.
-
-    Raises:
-        UnsignedError: None of them lists it; it was looked for on behalf of *gun*.
-    """
-    reading = read(site, now)
-    asked = tuple(dict.fromkeys(_asked(reading, name)))
-    changes = tuple(RemoveTarget(role=role, name=name) for role in asked if _lists(reading, role, name))
-    if not changes:
-        raise UnsignedError(str(gun), name, asked)
-    return changes
-
-
-def _asked(reading: Reading, name: str) -> Iterator[str]:
-    def load(_above: str, role: str) -> Targets | None:
-        part = reading.load(role)
-        return part.signed if part else None
-
-    for chain in in_search_order(name, load):
-        yield chain[-1]
-
-
-def _lists(reading: Reading, role: str, name: str) -> bool:
-    part = reading.load(role)
-    return part is not None and name in part.signed.targets
 
 
 def _signed_by(reading: Reading, role: Role, keys: Mapping[str, Key], part: Verified[Signed]) -> tuple[str, ...]:

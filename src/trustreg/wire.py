@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from trustreg.publisher import Content, Published
     from trustreg.publisher import Publisher as Author
     from trustreg.reader import Target
-    from trustreg.sign.changes import RemoveTarget
     from trustreg.sign.signer import Signer
     from trustreg.survey import Seat
 
@@ -194,12 +193,6 @@ class Wiring:
         from trustreg.publisher import Publisher as Author
 
         return Author(self._site, _NoKeys(), lambda gun: FileStage(self._trust_dir, gun), _certify)
-
-    def removals(self, gun: Gun, name: str, now: datetime) -> tuple[RemoveTarget, ...]:
-        """Return what takes the target *name* out of the collection of *gun*; see :func:`trustreg.survey.removals`."""
-        from trustreg.survey import removals
-
-        return removals(self._writable(gun), gun, name, now)
 
     def forget(self, gun: Gun) -> None:
         """Remember nothing of the collection *gun* any more."""

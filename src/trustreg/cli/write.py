@@ -130,7 +130,7 @@ def remove(
         ]
         if names:
             home = wiring.collection(gun)
-            changes += [(home, change) for name in names for change in wiring.removals(home, name, now)]
+            changes += [(home, change) for name in names for change in publisher.removals_of(home, name, now)]
     finish(wiring, changes, as_, no_publish=no_publish)
 
 

@@ -13,7 +13,16 @@ from trustreg.errors import ConflictError, ExistsError, NotInRegistryError, Offl
 from trustreg.names import Digest, Gun, Reference
 from trustreg.ports import HeldKey, Manifest
 from trustreg.publisher import Publisher
-from trustreg.server import ChangeRecord, Collection, File, RefusedError, ServerKey, TakenError, TrustServer, Update
+from trustreg.server import (
+    ChangeRecord,
+    Collection,
+    File,
+    RefusedError,
+    ServerKey,
+    TrustServer,
+    Update,
+    VersionTakenError,
+)
 from trustreg.sign.certificate import root_certificate
 from trustreg.sign.signer import LocalSigner, Signer
 from trustreg.verify.pinning import Pins
@@ -128,7 +137,7 @@ class MemoryServer:
             before()
         try:
             self.server.accept(self.gun, files, self.now())
-        except TakenError as exc:
+        except VersionTakenError as exc:
             raise ConflictError(str(self.gun), str(exc)) from exc
         except RefusedError as exc:
             raise PublishRefusedError(str(self.gun), exc.code, str(exc)) from exc

@@ -160,7 +160,7 @@ class MissingError(RefusedError):
 
 
 @dataclass(eq=False)
-class TakenError(TrustregError):
+class VersionTakenError(TrustregError):
     """A version is not above those already stored: somebody else published first."""
 
     code = "version-taken"
@@ -213,7 +213,7 @@ class TrustServer:
 
         Raises:
             RefusedError: A reader would not believe the result, or could not read it.
-            TakenError: A version is not above those already stored.
+            VersionTakenError: A version is not above those already stored.
             BusyError: Others kept changing the collection meanwhile.
         """
         for _ in range(_PATIENCE):
@@ -287,7 +287,7 @@ def judge(
 
     Raises:
         RefusedError: With the role at fault; :class:`MissingError` where the upload lacks it.
-        TakenError: A version is not above those already stored.
+        VersionTakenError: A version is not above those already stored.
     """
     upload = {role: raw for role, raw in upload.items() if role != TIMESTAMP}
     case = _Case(gun, upload, old, now, lifetimes or Lifetimes())
@@ -338,7 +338,7 @@ class _Case:
             except UntrustedError as exc:
                 raise RefusedError(role, str(exc)) from exc
             if version <= (stored := self._old.newest.get(role, 0)):
-                raise TakenError(role, stored, version)
+                raise VersionTakenError(role, stored, version)
 
     def judge_root(self) -> None:
         """Require the next root in turn, by the keys of the last one and by its own, with a timestamp key of ours."""

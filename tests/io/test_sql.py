@@ -34,7 +34,7 @@ from trustreg.errors import FileError, PassphraseError
 from trustreg.io import sql
 from trustreg.io.sql import SqlStore, Stamps, unlock
 from trustreg.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, Gun
-from trustreg.server import Collection, File, TakenError, TrustServer, Update
+from trustreg.server import Collection, File, TrustServer, Update, VersionTakenError
 from trustreg.sign.signer import LocalSigner
 
 if TYPE_CHECKING:
@@ -414,7 +414,7 @@ def publish_at_once(server: TrustServer, uploads: list[dict[str, bytes]]) -> lis
         gate.wait()
         try:
             server.accept(GUN, upload, NOW)
-        except TakenError:
+        except VersionTakenError:
             return False
         return True
 

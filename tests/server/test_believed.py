@@ -13,7 +13,7 @@ from tests.verify.world import World
 from trustreg.dialects.notary1 import exact
 from trustreg.errors import RemovedError
 from trustreg.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP
-from trustreg.server import Collection, RefusedError, ServerKey, TakenError, judge, renew
+from trustreg.server import Collection, RefusedError, ServerKey, VersionTakenError, judge, renew
 from trustreg.verify.workflow import Workflow
 
 NAMES = strategies.sampled_from(["targets/a", "targets/a/b", "targets/c"])
@@ -115,7 +115,7 @@ class Readers(RuleBasedStateMachine):
             upload[SNAPSHOT] = self.team.snapshot({**raws(self.old), **upload}, self.next(SNAPSHOT))
         try:
             self.old = after(self.old, judge(GUN, upload, self.old, self.now))
-        except (RefusedError, TakenError):
+        except (RefusedError, VersionTakenError):
             return False
         self.taken += 1
         self.published |= upload.keys() - {ROOT, SNAPSHOT}

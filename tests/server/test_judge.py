@@ -29,7 +29,7 @@ from trustreg.dialects.notary1 import exact
 from trustreg.errors import UntrustedError
 from trustreg.metadata import FileMeta, Role, Root, Timestamp
 from trustreg.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, Gun
-from trustreg.server import Collection, MissingError, RefusedError, ServerKey, TakenError, judge, renew
+from trustreg.server import Collection, MissingError, RefusedError, ServerKey, VersionTakenError, judge, renew
 from trustreg.sign.certificate import root_certificate
 from trustreg.verify.workflow import Workflow
 
@@ -192,7 +192,7 @@ def test_a_dropped_role_keeps_its_versions() -> None:
     collection = publish(team, collection, targets=team.targets(4))
     assert set(snapshot_of(collection).meta) == {ROOT, TARGETS}
 
-    with pytest.raises(TakenError) as caught:
+    with pytest.raises(VersionTakenError) as caught:
         publish(team, collection, targets_a=team.targets(5, "targets/a"))
     assert (caught.value.role, caught.value.stored, caught.value.offered) == ("targets/a", 5, 5)
     believe(publish(team, collection, targets_a=team.targets(6, "targets/a")))
@@ -494,7 +494,7 @@ def test_taken(role: str) -> None:
     team.delegate("targets/a")
     old = publish(team, begun(team), targets=team.targets(2), targets_a=team.targets(1, "targets/a"))
 
-    with pytest.raises(TakenError) as caught:
+    with pytest.raises(VersionTakenError) as caught:
         judge(GUN, {role: old.files[role].raw}, old, LATER)
 
     assert (role, old.files[role].version) == (caught.value.role, caught.value.offered)

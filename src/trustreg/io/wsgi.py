@@ -21,7 +21,7 @@ from falcon.media.multipart import MultipartForm, MultipartFormHandler, Multipar
 
 from trustreg.errors import NameFormError, UnavailableError, UntrustedError
 from trustreg.names import ROOT, SNAPSHOT, Gun, is_role
-from trustreg.server import BusyError, ChangeRecord, File, MissingError, RefusedError, TakenError, TrustServer
+from trustreg.server import BusyError, ChangeRecord, File, MissingError, RefusedError, TrustServer, VersionTakenError
 
 HOT: Final = "trustreg.hot"
 """Key of the WSGI environ under which a :class:`Hot` says that the answer may be given again."""
@@ -89,7 +89,7 @@ def make_app(
         app.add_sink(_Sink(methods), re.compile(pattern))
     app.add_error_handler(HttpError, _say)
     app.add_error_handler(falcon.HTTPError, _say_http)
-    app.add_error_handler(TakenError, _say_taken)
+    app.add_error_handler(VersionTakenError, _say_taken)
     app.add_error_handler(UntrustedError, _say_refused)
     app.add_error_handler(UnavailableError, _say_unavailable)
     app.add_error_handler(Exception, _say_bug)
@@ -313,7 +313,7 @@ def _say(_req: falcon.Request, resp: falcon.Response, error: HttpError, _named: 
     resp.data = error.body()
 
 
-def _say_taken(req: falcon.Request, resp: falcon.Response, _error: TakenError, named: object) -> None:
+def _say_taken(req: falcon.Request, resp: falcon.Response, _error: VersionTakenError, named: object) -> None:
     _say(req, resp, HttpError("VERSION", {}), named)
 
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 PEERS = {
     "notary": ["notary"],
     "notary-server": ["notary"],
+    "notary-signer": ["notary"],
+    "pg_createcluster": ["postgresql"],  # its own programs are not on the path
     "docker-registry": ["docker-registry"],
     "skopeo": ["skopeo"],
     "gpg": ["gnupg"],

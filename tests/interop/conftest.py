@@ -24,6 +24,7 @@ from tests.peers import (
     Trustreg,
     docker_registry,
     notary_server,
+    notary_server_with_signer,
     trustreg_serve,
 )
 from tests.peers.moto import MotoPeer, moto_server
@@ -33,7 +34,11 @@ if TYPE_CHECKING:
 
     from tests.peers import Authority, TrustServerPeer
 
-TRUST_SERVERS = {"notary-server": notary_server, "trustreg-serve": trustreg_serve}
+TRUST_SERVERS = {
+    "notary-server": notary_server,
+    "notary-server-postgres": notary_server_with_signer,
+    "trustreg-serve": trustreg_serve,
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -59,7 +64,7 @@ def go_server_tls(authority: Authority) -> Iterator[Peer]:
 
 @pytest.fixture(scope="session", params=TRUST_SERVERS)
 def trust_server(request: pytest.FixtureRequest) -> Iterator[Peer]:
-    """Each trust server in turn, shared, plain http: a test that takes it runs once with Go's and once with ours."""
+    """Each trust server in turn, shared, plain http: a test that takes it runs with Go's two ways, and with ours."""
     with TRUST_SERVERS[request.param]() as peer:
         yield peer
 

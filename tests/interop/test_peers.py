@@ -26,6 +26,7 @@ from tests.peers import (
     image,
     index,
     notary_server,
+    notary_server_with_signer,
     require,
 )
 from tests.peers.process import Peer, accepts, workspace
@@ -248,6 +249,21 @@ def test_down_and_paused() -> None:
         server.start()
         assert accepts(server.port)
     assert not accepts(server.port)
+
+
+def test_keys_and_collections_outlive_the_server(go_notary: Callable[..., GoNotary], gun: str) -> None:
+    """
+    With PostgreSQL and a signer behind it a server that was killed goes on where it was, with the keys that it had.
+    """
+    with notary_server_with_signer() as server:
+        go = go_notary(server)
+        go.init(gun, publish=True)
+        go.key_rotate(gun, "snapshot", server_managed=True)
+        server.kill()
+        server.start()
+        go.addhash(gun, "v1", 6, sha256=SHA256, publish=True)
+
+        assert [TargetRow("v1", SHA256, 6, "targets")] == go_notary(server).list(gun)
 
 
 def test_a_server_that_cannot_start_shows_its_log() -> None:

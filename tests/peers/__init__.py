@@ -22,7 +22,7 @@ from tests.peers.notary import Change, DelegationRow, GoNotary, KeyRow, Passphra
 from tests.peers.process import Peer, PeerError, running_peers
 from tests.peers.registry import RegistryPeer, docker_registry, write_docker_config
 from tests.peers.skopeo import Skopeo
-from tests.peers.trust import TrustServerPeer, notary_server, trustreg_serve
+from tests.peers.trust import TrustServerPeer, notary_server, notary_server_with_signer, trustreg_serve
 from tests.peers.trustreg import Trustreg
 
 __all__ = [
@@ -54,6 +54,7 @@ __all__ = [
     "index",
     "missing",
     "notary_server",
+    "notary_server_with_signer",
     "require",
     "require_docker_trust",
     "running_peers",

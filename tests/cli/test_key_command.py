@@ -10,6 +10,7 @@ from typing import Any
 import click
 import pytest
 
+from tests.old_keys import lay
 from trustreg.cli import key as command
 from trustreg.cli.entry import run
 from trustreg.sign import keyfile
@@ -291,7 +292,7 @@ def test_add_uri(cli: Cli, tmp_path: Path) -> None:
     assert cli("add-uri", "nonsense", "--public", tmp_path / "key.pub", "--role", "root").code == 2
 
 
-@pytest.mark.parametrize("name", ["generate", "import", "export", "list", "passwd", "remove", "add-uri"])
+@pytest.mark.parametrize("name", ["generate", "import", "export", "list", "passwd", "remove", "migrate", "add-uri"])
 def test_help_has_an_example(cli: Cli, name: str, capfd: pytest.CaptureFixture[str]) -> None:
     """
     Of this very command.
@@ -304,7 +305,7 @@ def test_every_command_has_a_test_of_its_help() -> None:
     """
     A new one has to join the list above.
     """
-    names = {"generate", "import", "export", "list", "passwd", "remove", "add-uri"}
+    names = {"generate", "import", "export", "list", "passwd", "remove", "migrate", "add-uri"}
 
     assert names == set(command.key.commands)
 
@@ -321,3 +322,31 @@ def test_what_is_imported_twice_is_said(cli: Cli, tmp_path: Path) -> None:
     assert made.code == 2
     assert made.err.endswith(" exists already\n")
     assert [held["role"] for held in listed(cli)] == ["targets"]
+
+
+def test_migrate(cli: Cli, tmp_path: Path) -> None:
+    """
+    Ids on stdout, and on stderr where the old files are; then there is nothing to do, which is no error.
+    """
+    trust = tmp_path / "trust"
+    old = lay(trust, maker.P256, "targets", GUN)
+    assert listed(cli)[0]["where"] == str(old)
+
+    moved, again = cli("migrate"), cli("migrate")
+
+    (key,) = listed(cli)
+    (backup,) = trust.glob("keys-*.tar")
+    assert (moved.code, moved.out, moved.err) == (0, f"{key['id']}\n", f"trustreg: the old files are in {backup}\n")
+    assert key["where"] == str(trust / "private" / f"{key['id']}.key")
+    assert (again.code, again.out) == (0, "")
+    assert again.err == "trustreg: no key lies where older clients of Notary kept them\n"
+    assert json.loads(cli("migrate", "--format", "json").out) == {"backup": None, "keys": []}
+
+
+def test_list_shows_the_folder_of_an_old_key(cli: Cli, tmp_path: Path) -> None:
+    """
+    So people see what today's clients of Notary would move.
+    """
+    lay(tmp_path / "trust", maker.P256, "targets", GUN)
+
+    assert f"  {tmp_path}/trust/private/tuf_keys/{GUN}\n" in cli("list").out

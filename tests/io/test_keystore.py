@@ -328,7 +328,7 @@ def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
 
     with pytest.raises(FileError, match="a part of its path is not a folder"):
         store(tmp_path).keys()
-    with pytest.raises(FileError, match="it is not a folder"):
+    with pytest.raises(FileError, match="a part of its path is not a folder"):
         store(tmp_path).add(SIGNERS["P256"], "root", None)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from trustreg.cli.options import GUN, as_format, with_keys
-from trustreg.cli.render import complain, print_json, table
+from trustreg.cli.render import complain, print_json, say, table
 from trustreg.names import ROOT, Gun, is_role
 from trustreg.ports import HeldKey
 from trustreg.wire import Wiring
@@ -183,6 +183,31 @@ def remove(wiring: Wiring, start: str, *, yes: bool) -> None:
         click.confirm(f"Delete {what}", abort=True, err=True)
     store.remove(held)
     click.echo(held.id)
+
+
+@key.command(short_help="Move keys that older clients of Notary kept elsewhere.")
+@as_format
+@with_keys
+def migrate(wiring: Wiring, as_: str) -> None:
+    """Move keys that clients of Notary before 0.4 kept elsewhere to where today's look, and print their ids.
+
+    trustreg reads those keys where they are. notary and Docker of today move them by themselves and keep
+    no copy; this puts the old files into an archive in the trust directory first. No passphrase is needed
+    in a directory that is shared with those clients.
+
+    \b
+    Example:
+      trustreg key migrate --trust-dir ~/.docker/trust
+    """
+    moved = wiring.keystore().migrate(wiring.now())
+    held = moved.keys if moved else ()
+    if as_ == "json":
+        print_json({"backup": str(moved.backup) if moved else None, "keys": [_spell(each) for each in held]})
+        return
+    for each in held:
+        click.echo(each.id)
+    said = f"the old files are in {moved.backup}" if moved else "no key lies where older clients of Notary kept them"
+    say(f"trustreg: {said}", err=True)
 
 
 @key.command("add-uri", short_help="Use a key in an HSM or a key service.")

@@ -2,19 +2,20 @@
 
 ``private/<id>.pem`` is a key in our own form, ``private/<id>.key`` one in that of the Go client, ``private/<id>.uri``
 says where a key lives that is not here. All three are read wherever they lie; the form of the folder decides what is
-written. ``<id>`` is the Notary id of the plain public key.
+written. ``<id>`` is the Notary id of the plain public key. Keys that lie where older clients of Notary kept them, see
+:mod:`trustreg.io.keyplaces`, are read there, and stay there until :meth:`FileKeyStore.migrate` is asked for.
 
 Source: notary ``storage/filestore.go``, ``trustmanager/keystore.go``.
 """
 
 import json
-import re
 import secrets
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from trustreg.errors import ExistsError, FileError, KeyFileError, KeyKindError, TrustregError
 from trustreg.io.files import (
@@ -23,8 +24,10 @@ from trustreg.io.files import (
     private_dir,
     read_bounded,
     remove_file,
+    write_all,
     write_atomically,
 )
+from trustreg.io.keyplaces import KeyPlace, key_places, remove_empty, write_backup
 from trustreg.io.passphrases import Passphrases
 from trustreg.io.trustdir import Form, claim_store
 from trustreg.names import SNAPSHOT, TARGETS, TIMESTAMP
@@ -34,6 +37,13 @@ from trustreg.sign.signer import LocalSigner, PrivateKey, PublicKey, Signer, des
 
 if TYPE_CHECKING:
     from trustreg.io.uri import UriSigner
+
+
+class Migration(NamedTuple):
+    """Keys that were moved, and the archive of the files that they were in."""
+
+    backup: Path
+    keys: tuple[HeldKey, ...]
 
 
 class FileKeyStore:
@@ -67,23 +77,18 @@ class FileKeyStore:
     def keys(self, warn: Callable[[TrustregError], None] | None = None) -> tuple[HeldKey, ...]:
         """Return all keys, without opening any; a file that is no key is passed over, and *warn* told why, once.
 
+        Of a key that is here twice it is the one that lies where today's clients look.
+
         Raises:
-            FileError: The folder cannot be read.
+            FileError: The folder cannot be read, or holds more than anybody's.
         """
-        try:
-            paths = sorted(path for path in self._private.iterdir() if _KEY_FILE.fullmatch(path.name))
-        except FileNotFoundError:
-            return ()
-        except OSError as exc:
-            raise file_error(self._private, exc) from exc
         found: dict[str, HeldKey] = {}
-        for path in paths:
+        for place in key_places(self._private):
             try:
-                found.setdefault(path.stem, _held(path))
+                if place.id not in found:
+                    found[place.id] = _held(place)
             except (FileError, KeyFileError) as exc:
-                if path not in self._passed_over:
-                    (warn or self._warn)(exc)
-                    self._passed_over.add(path)
+                self._pass_over(place.path, exc, warn)
         return tuple(sorted(found.values(), key=lambda held: (held.role, held.gun or "", held.id)))
 
     def find(self, start: str) -> HeldKey:
@@ -206,10 +211,74 @@ class FileKeyStore:
             write_atomically(path, raw)
 
     def remove(self, held: HeldKey) -> None:
-        """Forget *held*; no complaint where it is gone already."""
+        """Forget *held*, wherever else it lies, too; no complaint where it is gone already."""
         with self._lock():
-            remove_file(Path(held.where))
+            for place in self._places(held.id):
+                remove_file(place.path)
         self._open.pop(held.id, None)
+
+    def migrate(self, now: datetime) -> Migration | None:
+        """Move the keys that lie where older clients of Notary kept them to where today's look.
+
+        First all old files go into one archive; then today's files are written, in the form of the folder, and read
+        back; then the old ones are removed. In Notary's form nothing is opened and each key keeps its passphrase. Of a
+        key that lies in both places today's file stays as it is. A file that holds no key stays where it is, and is
+        reported. Whenever this is interrupted, every key is in one of the places, and doing it again goes on.
+
+        Returns:
+            What was done; ``None`` where there was nothing to do.
+
+        Raises:
+            PassphraseError: In our own form every key is encrypted anew; one could not be opened.
+            FileError: It could not be read or written, or not be read back as written; every old file is still there.
+        """
+        suffixes = {".key"} if self._form == "notary" else {".key", ".pem", ".uri"}
+        todays: dict[str, KeyPlace] = {}
+        old: dict[Path, bytes] = {}
+        new: dict[str, bytes] = {}
+        for place in key_places(self._private):
+            if not place.old:
+                if place.path.suffix in suffixes:
+                    todays[place.id] = place
+                continue
+            try:
+                held, raw = _held(todays.get(place.id, place)), read_bounded(place.path, keyfile.LARGEST_KEY_FILE)
+                if place.id not in {*todays, *new}:
+                    new[place.id] = self._migrated(held)
+            except (FileError, KeyFileError) as exc:
+                self._pass_over(place.path, exc)
+            else:
+                old[place.path] = raw
+        if not old:
+            return None
+        files = {Path(self._path(keyid, _SUFFIX[self._form])): raw for keyid, raw in new.items()}
+        with self._lock():
+            backup = write_backup(self._directory, old, now)
+            write_all({path: raw for path, raw in files.items() if not path.exists()})
+            if any(read_bounded(path, len(raw)) != raw for path, raw in files.items()):
+                raise FileError(str(self._private), "another process wrote the same keys at the same time", "try again")
+            for path in old:
+                remove_file(path)
+            remove_empty(self._private)
+        return Migration(backup, tuple(_held(KeyPlace(path, path.stem)) for path in files))
+
+    def _migrated(self, held: HeldKey) -> bytes:
+        """Return the file of today for the key in an old place."""
+        if self._form == "notary":
+            sealed = _sealed(Path(held.where))
+            raw = keyfile.write_unopened(sealed, role=held.role, gun=held.gun)
+            (again,) = keyfile.read_key_file(raw, held.where)
+            if (again.role or "", again.gun, again.content) != (held.role, held.gun, sealed.content):
+                raise KeyFileError(held.where, "its role and collection cannot be written into a key file")
+            return raw
+        private = self._unlock(held)
+        passphrase = self._passphrases.choose(held.id, held.role, held.gun)
+        return self._seal(private, passphrase, held.role, held.gun, form=self._form)
+
+    def _pass_over(self, path: Path, error: TrustregError, warn: Callable[[TrustregError], None] | None = None) -> None:
+        if path not in self._passed_over:
+            (warn or self._warn)(error)
+            self._passed_over.add(path)
 
     def _foreign(self, held: HeldKey) -> "UriSigner":
         from trustreg.io.uri import UriSigner
@@ -236,15 +305,19 @@ class FileKeyStore:
         return self._passphrases.unlock(name, sealed.role or role, sealed.gun, sealed.open)
 
     def _require_new(self, keyid: str) -> None:
-        if any(Path(self._path(keyid, suffix)).exists() for suffix in _SUFFIXES):
+        if self._places(keyid):
             raise ExistsError(f"key {keyid}")
+
+    def _places(self, keyid: str) -> list[KeyPlace]:
+        return [place for place in key_places(self._private) if place.id == keyid]
 
     def _store(self, private: PrivateKey, keyid: str, passphrase: str, role: str, gun: str | None) -> HeldKey:
         if self._form == "notary" and role not in _ROLES_OF_ONE_GUN:
             gun = None  # as Go has it: a root or a delegation key may sign for many
-        suffix = ".key" if self._form == "notary" else ".pem"
         kind, public = describe(private.public_key())
-        held = HeldKey(id=keyid, kind=kind, role=role, gun=gun, public=public, where=self._path(keyid, suffix))
+        held = HeldKey(
+            id=keyid, kind=kind, role=role, gun=gun, public=public, where=self._path(keyid, _SUFFIX[self._form])
+        )
         self._write(held, self._seal(private, passphrase, role, gun, form=self._form))
         self._open[keyid] = LocalSigner(private)
         return held
@@ -282,17 +355,18 @@ class FileKeyStore:
         return str(self._private / f"{keyid}{suffix}")
 
 
-def _held(path: Path) -> HeldKey:
-    if path.suffix == ".uri":
-        return _reference(path)
-    sealed = _sealed(path)
+def _held(place: KeyPlace) -> HeldKey:
+    if place.path.suffix == ".uri":
+        return _reference(place.path)
+    place.require_sayable()
+    sealed = _sealed(place.path)
     return HeldKey(
-        id=path.stem,
+        id=place.id,
         kind=sealed.kind,
-        role=sealed.role or "",
-        gun=sealed.gun,
+        role=place.role or sealed.role or "",
+        gun=place.gun or sealed.gun,
         public=sealed.public,
-        where=str(path),
+        where=str(place.path),
     )
 
 
@@ -343,6 +417,5 @@ def _id(private: PrivateKey) -> str:
 
 
 _LARGEST_REFERENCE = 65_536  # bytes
-_SUFFIXES = (".pem", ".key", ".uri")
-_KEY_FILE = re.compile(r"[0-9a-f]{64}\.(?:pem|key|uri)")
+_SUFFIX: Mapping[Form, str] = {"own": ".pem", "notary": ".key"}
 _ROLES_OF_ONE_GUN = frozenset({TARGETS, SNAPSHOT, TIMESTAMP})

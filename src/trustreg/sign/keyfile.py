@@ -145,6 +145,15 @@ def write_notary(
     return _armour(_ENCRYPTED, _pbes2(derivation, key, iv, _go_pkcs8(private)), headers)
 
 
+def write_unopened(sealed: SealedKey, *, role: str | None, gun: str | None) -> bytes:
+    """Return a key file of the Go client with the key as *sealed* holds it: under the same passphrase, or none.
+
+    Source: notary ``storage/filestore.go`` (moveKeyTo0Dot4Location).
+    """
+    encryption = {"Proc-Type": "4,ENCRYPTED", "DEK-Info": sealed.cipher} if sealed.cipher else {}
+    return _armour(sealed.label, sealed.content, {**encryption, "gun": gun, "role": role})
+
+
 def read_public(raw: bytes, source: str) -> PublicKey:
     """Return the first public key in PEM text *raw*.
 
@@ -228,7 +237,7 @@ def _sealed(block: _Block, source: str) -> SealedKey:
     if block.label not in _OPEN:
         raise _UnusableError(f"a {block.label} is of no use here: {_USABLE}")
     said = block.said
-    for name in ("role", "gun", "path"):
+    for name in ("role", "gun", "path", "DEK-Info"):
         if name in said and not said[name].isprintable():
             raise _UnusableError(f"its {name} holds characters that have no place in a name")
     try:

@@ -84,7 +84,10 @@ class Wiring:
     def _config(self) -> Config:
         from trustreg.io.config import load
 
-        return load(self._flags, self._env, self._flags.get("config"))
+        found = load(self._flags, self._env, self._flags.get("config"))
+        for warning in found.notary.warnings if found.notary else ():
+            self._warn(warning)
+        return found
 
     @cached_property
     def _trust_dir(self) -> Path:
@@ -397,12 +400,13 @@ class Wiring:
 
         server = Url.parse(settings.address).authority
         insecure = {server: settings.insecure_server, settings.registry: settings.insecure_registry}
-        files = TlsFiles(settings.ca, settings.client_cert, settings.client_key)
-        key = (server, settings.registry, files, settings.realms, *insecure.values())
+        files = {settings.registry: settings.registry_tls, server: settings.tls}
+        key = (server, settings.registry, *files.values(), settings.realms, *insecure.values())
         with self._lock:
             if key not in self._ways:
-                shown = {server: files, settings.registry: files} if any(files) else {}
-                realms = {realm: TlsFiles(ca=settings.ca) for realm in settings.realms if settings.ca}
+                shown = {host: each for host, each in files.items() if any(each)}
+                ca = settings.tls.ca
+                realms = {realm: TlsFiles(ca=ca) for realm in settings.realms if ca}
                 tls = Tls(self._env, self._home, {**realms, **shown})
                 plain = [host for host, allowed in insecure.items() if allowed]
                 http = Http(self._env, tls, insecure=plain, trace=self._trace)

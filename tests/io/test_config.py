@@ -18,6 +18,7 @@ from platformdirs import user_config_path, user_data_path
 from trustreg.errors import FileError, SettingError
 from trustreg.io import config as configuration
 from trustreg.io.config import Config, load
+from trustreg.io.tls import TlsFiles
 from trustreg.names import Gun, Reference
 from trustreg.verify.pinning import Pins
 from trustreg.verify.workflow import RELEASED
@@ -77,9 +78,8 @@ def test_nothing_is_set() -> None:
         "registry": "registry.example",
         "repository": "team/app",
         "insecure_registry": False,
-        "ca": None,
-        "client_cert": None,
-        "client_key": None,
+        "tls": TlsFiles(),
+        "registry_tls": TlsFiles(),
         "pins": Pins(first_use=True),
         "roles": RELEASED,
         "offline_grace": timedelta(0),
@@ -653,9 +653,8 @@ def test_paths_are_relative_to_who_names_them(read: Callable[[str], Config], tmp
     site = config.site(APP)
 
     assert config.trust_dir == f"{home}/trust"
-    assert site.ca == f"{tmp_path}/pki/ca.pem"
-    assert (site.client_cert, site.client_key) == ("/abs/me.pem", f"{tmp_path}/me.key")
-    assert load({"ca": "ca.pem"}, {"TRUSTREG_TRUST_DIR": "~/t"}).site(APP).ca == "ca.pem"
+    assert site.tls == site.registry_tls == (f"{tmp_path}/pki/ca.pem", "/abs/me.pem", f"{tmp_path}/me.key")
+    assert load({"ca": "ca.pem"}, {"TRUSTREG_TRUST_DIR": "~/t"}).site(APP).tls.ca == "ca.pem"
     assert load({}, {"TRUSTREG_TRUST_DIR": "~/t"}).trust_dir == f"{home}/t"
 
 

@@ -22,7 +22,11 @@ KEY = "ab" * 32
     [
         # unknown keys
         ("trustdir = 'x'", "trustdir", "there is no such key; did you mean trust_dir?"),
-        ("quite_else = 1", "quite_else", "there is no such key; there are defaults, registry, trust_dir"),
+        (
+            "quite_else = 1",
+            "quite_else",
+            "there is no such key; there are defaults, notary_config, registry, trust_dir",
+        ),
         ("[default]", "default", "there is no such key; did you mean defaults?"),
         ("[defaults]\nserve = 'x'", "defaults.serve", "there is no such key; did you mean server?"),
         ("[defaults]\nfirst-use = false", "defaults.first-use", "there is no such key; did you mean first_use?"),
@@ -285,7 +289,7 @@ def test_a_link_is_followed(tmp_path: Path) -> None:
     link = tmp_path / "config.toml"
     link.symlink_to(real / "config.toml")
 
-    assert load({}, {}, str(link)).site(Gun("registry.example/app")).ca == f"{tmp_path}/ca.pem"
+    assert load({}, {}, str(link)).site(Gun("registry.example/app")).tls.ca == f"{tmp_path}/ca.pem"
 
 
 def _write(folder: Path, content: str | bytes) -> Path:

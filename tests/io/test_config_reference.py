@@ -133,7 +133,12 @@ def test_what_the_code_takes_the_schema_takes(match: str) -> None:
     }
     assert set(values) == set(settings.DEFAULTS)
     mirror = {} if match.startswith("*") else {"mirror": "mirror.example:5000/a"}
-    table = {"trust_dir": "t", "defaults": values, "registry": [{"match": match, **mirror, **values}]}
+    table = {
+        "trust_dir": "t",
+        "notary_config": "c",
+        "defaults": values,
+        "registry": [{"match": match, **mirror, **values}],
+    }
 
     assert len(tuple(settings._layers(table, settings._Place("file", Path())))) == 3
     VALIDATOR.validate(table)

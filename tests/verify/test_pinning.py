@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from operator import attrgetter
 from typing import TYPE_CHECKING
@@ -70,6 +71,27 @@ def _claim(der: bytes) -> Envelope[Root]:
     claim = Notary1().decode("root", collection.file("root"))
     assert isinstance(claim.signed, Root)
     return claim  # type: ignore[return-value]
+
+
+def test_pins_of_two_both_have_to_hold() -> None:
+    """
+    A key that one of them does not know is not pinned; who knows nothing has no say.
+    """
+    claim = _claim(material.certificate(PRIVATE, GUN).public_bytes(Encoding.DER))
+    right, wrong, none = Pins(keys=claim.signed.roles["root"].keyids), Pins(keys=("0" * 64,)), Pins(first_use=False)
+
+    def believed(pins: Pins, also: Pins) -> bool:
+        try:
+            admit(claim, Gun(GUN), replace(pins, also=also), NOW, known=False)
+        except PinError:
+            return False
+        return True
+
+    assert [believed(pins, also) for pins in (right, wrong) for also in (right, wrong, none)] == [
+        *(True, False, True),
+        *(False, False, False),
+    ]
+    assert [believed(none, also) for also in (right, wrong)] == [True, False]
 
 
 @pytest.mark.parametrize("what", _unreadable())

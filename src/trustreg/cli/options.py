@@ -99,6 +99,7 @@ as_format = click.option(
 _SETTINGS = (
     click.option("--config", "config", metavar="FILE", help="Read this configuration file and no other."),
     click.option("--trust-dir", metavar="DIR", help="Keep keys and trusted metadata here."),
+    click.option("--notary-config", metavar="FILE", help="Use what this config.json of Notary's own client says."),
     click.option("--server", metavar="URL", help="The trust server, instead of the configured one."),
     click.option("--store", metavar="PLACE", help="Keep the collection here, without a server: dir:, s3:, oci:, ..."),
     click.option("--ca", metavar="FILE", help="Trust this CA (PEM) for the trust server and the registry."),
@@ -148,7 +149,7 @@ def writing(command: Callable[Concatenate[Wiring, P], R]) -> Callable[P, R]:
 
 def with_keys(command: Callable[Concatenate[Wiring, P], R]) -> Callable[P, R]:
     """Give *command* what it takes to handle keys."""
-    return settings(command, options=_SETTINGS[:2] + _SECRETS)
+    return settings(command, options=_SETTINGS[:3] + _SECRETS)
 
 
 def _pass_over(error: TrustregError) -> None:

@@ -2,7 +2,8 @@
 
 A flag wins over an environment variable, that over a configuration file, that over the default. In the files the most
 specific ``[[registry]]`` entry that has the key wins, then ``[defaults]``; where two are alike, the user's file stands
-above the machine's. Every value remembers where it was found. ``docs/reference/configuration.md`` lists the keys.
+above the machine's. Last comes what Notary's own client was told, whose pins hold beside those of the files. Every
+value remembers where it was found. ``docs/reference/configuration.md`` lists the keys.
 
 All of it is checked when it is loaded, used or not, so that a misspelt pin is never merely ignored. Only the
 certificates that pins name are read later, for the collection that needs them.
@@ -18,12 +19,15 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeVar, cast
 from trustreg.errors import FileError, SettingError
 from trustreg.io.address import Url
 from trustreg.io.files import read_bounded
+from trustreg.io.notaryconfig import read_notary_config
 from trustreg.io.settings import DEFAULTS, EVERYWHERE, Layer, Setting, is_host, read_unspoilt, spelled, spoken, written
+from trustreg.io.tls import TlsFiles
 from trustreg.names import RELEASES, TARGETS, Gun, Reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from trustreg.io.notaryconfig import NotaryConfig
     from trustreg.io.settings import Flag
     from trustreg.io.stores.place import Place
     from trustreg.verify.pinning import Pins
@@ -38,8 +42,8 @@ class Site(NamedTuple):
     says whether somebody set the server; if not, it follows from the name of the collection.
     ``registry`` is the ``host[:port]`` to ask for images and ``repository`` their name there: the collection's own, or
     those of its mirror. An insecure one may be asked over plain http; a certificate is checked wherever there is one.
-    ``ca``, ``client_cert`` and ``client_key`` are PEM files. ``realms`` are hosts besides the two that may get their
-    credentials.
+    ``tls`` is what was set for the trust server, ``registry_tls`` for the registry. ``realms`` are hosts besides the
+    two that may get their credentials.
     """
 
     store: Place | None
@@ -49,9 +53,8 @@ class Site(NamedTuple):
     registry: str
     repository: str
     insecure_registry: bool
-    ca: str | None
-    client_cert: str | None
-    client_key: str | None
+    tls: TlsFiles
+    registry_tls: TlsFiles
     pins: Pins
     roles: tuple[str, ...]
     offline_grace: timedelta
@@ -70,12 +73,14 @@ class Site(NamedTuple):
 class Config(NamedTuple):
     """What was set, by anybody: ``layers``, the first that says something of a collection wins.
 
-    ``path`` is the file to edit, there or not; ``files`` are those that were read.
+    ``path`` is the file to edit, there or not; ``files`` are those that were read. What Notary's own client was told is
+    the last layer, but for its pins.
     """
 
     path: str | None
     files: tuple[str, ...]
     layers: tuple[Layer, ...]
+    notary: NotaryConfig | None = None
 
     @property
     def trust_dir(self) -> str:
@@ -113,10 +118,9 @@ class Config(NamedTuple):
             registry=registry,
             repository=repository,
             insecure_registry=found["insecure_registry"].value,
-            ca=found["ca"].value,
-            client_cert=found["client"].value.get("cert"),
-            client_key=found["client"].value.get("key"),
-            pins=_pins(found["pins"], first_use=found["first_use"].value),
+            tls=_tls(found),
+            registry_tls=_tls({name: self._find(name, gun, notarys=False) for name in ("ca", "client")}),
+            pins=_pins(found["pins"], self._notarys("pins", gun), first_use=self._first_use(gun).value),
             roles=found["roles"].value,
             offline_grace=found["offline_grace"].value,
             realms=found["realms"].value,
@@ -160,11 +164,22 @@ class Config(NamedTuple):
         """Return what holds for *gun*, spelled, and where it comes from; without one, whatever anybody set."""
         if gun:
             rows = [self._images(gun), *(self._find(name, gun) for name in DEFAULTS if name not in {"server", "store"})]
-            rows = [*self._explain_home(gun), *rows]
+            rows = [
+                *self._explain_home(gun),
+                *(self._first_use(gun) if row.name == "first_use" else row for row in rows),
+            ]
+            if pins := self._notarys("pins", gun):
+                rows.append(pins._replace(name="notary.pins"))
         else:
-            said = ((layer.prefix, setting) for layer in self.layers for setting in layer.settings.values())
+            own = [layer for layer in self.layers if self.notary is None or layer is not self.notary.layer]
+            said = ((layer.prefix, setting) for layer in own for setting in layer.settings.values())
             rows = [s._replace(name=f"{prefix}{s.name}") for prefix, s in said if s.name not in EVERYWHERE]
-        return tuple(row for setting in (self._find("trust_dir"), *rows) for row in spelled(setting))
+            rows += self.notary.settings() if self.notary else ()
+        general = [self._find("trust_dir")]
+        if self.notary:
+            named = self._find("notary_config")
+            general.append(named if named.value else Setting("notary_config", self.notary.path, "trust_dir"))
+        return tuple(row for setting in (*general, *rows) for row in spelled(setting))
 
     def _explain_home(self, gun: Gun) -> Iterator[Setting]:
         """Yield where the trust data of *gun* is: of server and store only the one that is asked."""
@@ -176,8 +191,21 @@ class Config(NamedTuple):
         yield store._replace(value=str(place.of(gun, store.source)))
         yield Setting("collection", str(self.collection(gun)), store.source)
 
-    def _find(self, name: str, gun: Gun | None = None) -> Setting:
+    def _first_use(self, gun: Gun) -> Setting:
+        found = self._find("first_use", gun)
+        return (self._notarys("first_use", gun) or found) if found.value else found
+
+    def _notarys(self, name: str, gun: Gun) -> Setting | None:
+        """Return what Notary's client was told of *name*, pins or first use; flags and variables overrule it."""
+        if self.notary is None or name in self.layers[0].settings or self._store(gun):
+            return None
+        return self.notary.pins(str(gun)) if name == "pins" else self.notary.first_use
+
+    def _find(self, name: str, gun: Gun | None = None, *, notarys: bool = True) -> Setting:
         layer = self._saying(name, gun)
+        if layer and self.notary and layer is self.notary.layer and gun and name in {"ca", "client"}:
+            asked = self.notary.server in {None, self._find("server", gun).value} and not self._store(gun)
+            layer = layer if notarys and asked else None
         return layer.settings[name] if layer else Setting(name, self._default(name, gun), _UNSAID)
 
     def _store(self, gun: Gun | None) -> Place | None:
@@ -209,6 +237,8 @@ class Config(NamedTuple):
     def _default(self, name: str, gun: Gun | None) -> Any:
         if name == "trust_dir":
             return _users("data")
+        if name == "notary_config":
+            return None
         if name == "server" and gun:
             return _dockers_server(_host(gun))
         if name == "insecure_server" and gun:
@@ -239,14 +269,37 @@ def load(flags: Mapping[str, Flag], env: Mapping[str, str], path: str | None = N
         raise FileError(chosen, "there is no such file")
     layers = [layer for found in read.values() for layer in found or ()]
     layers.sort(key=lambda layer: layer.specificity, reverse=True)  # stable: of two alike the user's stays first
+    layers.insert(0, spoken(flags, env))
+    notary = _notary(layers)
     return Config(
         path=candidates[0],
-        files=tuple(file for file, found in read.items() if found is not None),
-        layers=(spoken(flags, env), *layers),
+        files=(*(file for file, found in read.items() if found is not None), *((notary.path,) if notary else ())),
+        layers=(*layers, *((notary.layer,) if notary else ())),
+        notary=notary,
     )
 
 
-def _pins(setting: Setting, *, first_use: bool) -> Pins:
+def _notary(layers: list[Layer]) -> NotaryConfig | None:
+    """Read the configuration of Notary's own client that was named, or that lies in its own trust directory."""
+
+    def said(name: str) -> Setting | None:
+        return next((layer.settings[name] for layer in layers if name in layer.settings), None)
+
+    if named := said("notary_config"):
+        if (found := read_notary_config(named.value)) is None:
+            raise FileError(named.value, "there is no such file", f"{named.source} names it")
+        return found
+    folder = said("trust_dir")
+    if folder and Path(folder.value).name == ".notary":
+        return read_notary_config(f"{folder.value}/config.json")
+    return None
+
+
+def _tls(found: Mapping[str, Setting]) -> TlsFiles:
+    return TlsFiles(found["ca"].value, found["client"].value.get("cert"), found["client"].value.get("key"))
+
+
+def _pins(setting: Setting, notarys: Setting | None, *, first_use: bool) -> Pins:
     from trustreg.verify.pinning import Pins
 
     def certificates(name: str) -> tuple[bytes, ...]:
@@ -259,6 +312,7 @@ def _pins(setting: Setting, *, first_use: bool) -> Pins:
         authorities=certificates("authorities"),
         root=next((read_bounded(Path(path), 4 << 20) for path in setting.value.get("root", ())), None),
         first_use=first_use,
+        also=_pins(notarys, None, first_use=first_use) if notarys else None,
     )
 
 

@@ -409,7 +409,7 @@ PINS: Mapping[str, _Read[tuple[str, ...]]] = {
     "authorities": _several(_path),
     "root": lambda value, place: (_path(value, place),),
 }
-EVERYWHERE: Mapping[str, _Read[Any]] = {"trust_dir": _path}
+EVERYWHERE: Mapping[str, _Read[Any]] = {"trust_dir": _path, "notary_config": _path}
 DEFAULTS: Mapping[str, _Read[Any]] = {
     "server": _server,
     "store": _store,
@@ -427,6 +427,7 @@ REGISTRY: Mapping[str, _Read[Any]] = {"match": _match, "mirror": _part, **DEFAUL
 
 FLAGS: tuple[tuple[str, str, str, _Read[Any]], ...] = (
     ("trust_dir", "trust_dir", "--trust-dir", _path),
+    ("notary_config", "notary_config", "--notary-config", _path),
     ("server", "server", "--server", _server),
     ("store", "store", "--store", _store),
     ("ca", "ca", "--ca", _path),
@@ -437,6 +438,7 @@ FLAGS: tuple[tuple[str, str, str, _Read[Any]], ...] = (
 )
 VARIABLES: tuple[tuple[str, str, _Read[Any]], ...] = (  # of two for one key, the first that is set
     ("trust_dir", "TRUSTREG_TRUST_DIR", _path),
+    ("notary_config", "TRUSTREG_NOTARY_CONFIG", _path),
     ("server", "TRUSTREG_SERVER", _server),
     ("server", "DOCKER_CONTENT_TRUST_SERVER", _docker_server),
     ("store", "TRUSTREG_STORE", _store),

@@ -27,7 +27,7 @@ class Pins:
     Any of these suffices: ``keys`` are root key ids as listed, ``certificates`` DER certificates of root keys,
     ``authorities`` DER certificates of CAs that issue root certificates. ``root`` is the file of a root: what follows
     it is believed (TUF 1.0.34 section 5.2). With none of them, ``first_use`` decides whether the first root that is
-    met is believed.
+    met is believed. Where somebody else knows more, ``also``, a root key has to be known to both.
     """
 
     keys: tuple[str, ...] = ()
@@ -35,11 +35,12 @@ class Pins:
     authorities: tuple[bytes, ...] = ()
     root: bytes | None = field(default=None, repr=False)
     first_use: bool = True
+    also: "Pins | None" = None
 
     @property
     def given(self) -> bool:
         """Whether anything is known of the keys of the root beforehand."""
-        return bool(self.keys or self.certificates or self.authorities)
+        return bool(self.keys or self.certificates or self.authorities or (self.also and self.also.given))
 
 
 def succeed(claim: Envelope[Root], old: Verified[Root], gun: Gun) -> Verified[Root]:
@@ -133,7 +134,9 @@ def _names(common_name: str, gun: str) -> bool:
 
 
 def _unpinned(key: Key, pins: Pins, now: datetime) -> str | None:
-    if not pins.given or (key.id in pins.keys and key.derived):
+    if pins.also and (why := _unpinned(key, pins.also, now)):
+        return why
+    if not (pins.keys or pins.certificates or pins.authorities) or (key.id in pins.keys and key.derived):
         return None
     if key.certificates and key.certificates[0] in pins.certificates:
         return None

@@ -328,13 +328,18 @@ def test_files_are_there_before_anybody_refers_to_them(place: Place, tmp_path: P
 
 
 def test_a_trust_server_takes_no_files() -> None:
+    """
+    What a file is is signed all the same. What only TUF has is refused.
+    """
     world = NotaryWorld()
     world.init()
     publisher = world.publisher()
+    (added,) = publisher.add_files(world.gun, [content("a", b"")], world.now)
+    assert (added.role, added.name, added.meta.length) == ("targets", "a", 0)
     with pytest.raises(ChangeError):
-        publisher.add_files(world.gun, [content("a", b"")], world.now)
+        publisher.publish(world.gun, world.now, [DelegateBins(role="targets", bits=1, prefix="bin")])
     with pytest.raises(ChangeError):
-        publisher.publish(world.gun, world.now, [SetKeys(role="targets", threshold=1)])
+        publisher.prepare(world.gun, world.now, [SetKeys(role="targets", threshold=2)])
 
 
 def test_several_repositories_share_a_collection() -> None:

@@ -74,7 +74,11 @@ class Dialect(Protocol):
         """Return how a snapshot or timestamp lists the file *raw*."""
 
     def amend(self, targets: Mapping[str, FileMeta], name: str, meta: FileMeta | None) -> Mapping[str, FileMeta]:
-        """Return *targets* with *name* listed as *meta*, or not at all where that is ``None``."""
+        """Return *targets* with *name* listed as *meta*, or not at all where that is ``None``.
+
+        Raises:
+            ValueError: Another tool that publishes in this dialect could not sign that again.
+        """
 
     def key(self, kind: str, public: bytes = b"", certificates: tuple[bytes, ...] = ()) -> Key:
         """Return the key as this dialect lists it, under the id this dialect gives it."""

@@ -46,6 +46,7 @@ from trustreg.publishing import (
     hand_over,
     in_search_order,
     old_files,
+    plain_id,
     prove,
     read,
     reading_once,
@@ -59,7 +60,7 @@ from trustreg.sign.changes import AddTarget, Change, RemoveTarget, Witness
 from trustreg.sign.draft import UNATTENDED, Draft, Lifetimes, create
 from trustreg.sign.keyfile import key_id
 from trustreg.sign.pages import File, Find, Page, stamp
-from trustreg.sign.signer import Signer, describe
+from trustreg.sign.signer import Signer
 from trustreg.values import dataclass, field
 from trustreg.verify.pinning import anchor
 from trustreg.verify.requests import Want
@@ -69,11 +70,15 @@ from trustreg.verify.workflow import Limits
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
-    """What was published and read back: versions by role; empty if there was nothing to publish."""
+    """What was published and read back: versions by role; empty if there was nothing to publish.
+
+    ``waiting`` are the delegated roles that others have to sign again before they count.
+    """
 
     gun: Gun
     versions: Mapping[str, int]
     changes: tuple[Change, ...] = ()
+    waiting: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +149,7 @@ class Publisher:
         *,
         use: Iterable[HeldKey] = (),
         hold_snapshot: bool = False,
+        certificates: tuple[bytes, ...] = (),
     ) -> Published:
         """Begin a collection: a root, an empty targets role, and the keys they need.
 
@@ -156,6 +162,7 @@ class Publisher:
             use: Keys that are here, to be used for their roles. The root key that is here is used without being named.
             hold_snapshot: Keep the snapshot key here. Otherwise the server, if there is one, holds it, and signs each
                 snapshot.
+            certificates: DER certificates of the root key on a trust server, its own first; without them one is made.
 
         Raises:
             ExistsError: The server has a collection of this name.
@@ -172,7 +179,7 @@ class Publisher:
         try:
             held = (TARGETS, SNAPSHOT, TIMESTAMP) if unattended(site) else (TARGETS, SNAPSHOT)[: 1 + hold_snapshot]
             signers = self._signers(site.gun, make, {held.role: held for held in use}, made, held)
-            proven = self._begin(now, site, signers)
+            proven = self._begin(now, site, signers, certificates)
         except BaseException:
             self._forget(made)
             raise
@@ -190,11 +197,14 @@ class Publisher:
         """Return the collection that signs for the repository *gun*: several may share one."""
         return self._at(gun).gun
 
-    def additions(self, image: Reference, registry: Registry, now: datetime) -> tuple[AddTarget, ...]:
+    def additions(
+        self, image: Reference, registry: Registry, now: datetime, roles: tuple[str, ...] = ()
+    ) -> tuple[AddTarget, ...]:
         """Return what says that the tag of *image* is what the registry serves for it, in each role that is to sign it.
 
         In Notary that is each top-level delegation that may speak for the tag and whose keys are here, or else
-        ``targets``: Docker's convention. In TUF it is one role where readers find it: see :meth:`role_for`.
+        ``targets``: Docker's convention. In TUF it is one role where readers find it: see :meth:`role_for`. *roles* are
+        asked for instead.
 
         Raises:
             NameFormError: *image* has no tag.
@@ -206,10 +216,7 @@ class Publisher:
             raise MovedError(str(image.gun), tag, str(image.digest), str(served.digest))
         digests = {served.digest.algorithm: bytes.fromhex(served.digest.hex)}
         meta = FileMeta(length=len(served.raw), hashes=digests)
-        reading = self._read(image.gun, now)
-        name = reading.site.target(image)
-        roles = self._signing_roles(reading, name)
-        return tuple(AddTarget(role=role, name=name, meta=meta) for role in roles)
+        return self.listing(image.gun, self._at(image.gun).target(image), meta, now, roles)
 
     def role_for(self, gun: Gun, name: str, now: datetime) -> str:
         """Return the role that is to list the target *name* in a TUF collection, so that readers find it there.
@@ -220,10 +227,10 @@ class Publisher:
         """
         return self._signing_roles(self._read(gun, now), name)[0]
 
-    def removals(self, image: Reference, now: datetime) -> tuple[RemoveTarget, ...]:
+    def removals(self, image: Reference, now: datetime, roles: tuple[str, ...] = ()) -> tuple[RemoveTarget, ...]:
         """Return what takes the tag of *image* out of all roles that say it to somebody who looks for it.
 
-        In Notary these are ``targets`` and the roles that it delegates to.
+        In Notary these are ``targets`` and the roles that it delegates to. With *roles* only these are asked.
 
         Raises:
             NameFormError: *image* has no tag.
@@ -231,15 +238,15 @@ class Publisher:
         """
         tag = _tag(image)
         reading = self._read(image.gun, now)
-        return _removals(reading, image.gun, reading.site.target(image), tag)
+        return _removals(reading, image.gun, reading.site.target(image), tag, roles)
 
-    def removals_of(self, gun: Gun, name: str, now: datetime) -> tuple[RemoveTarget, ...]:
-        """Return what takes the target *name* out of all roles that say it to somebody who looks for it.
+    def removals_of(self, gun: Gun, name: str, now: datetime, roles: tuple[str, ...] = ()) -> tuple[RemoveTarget, ...]:
+        """Return what takes the target *name* out of all roles, or *roles*, that say it to somebody who looks for it.
 
         Raises:
             UnsignedError: None of them lists it; it was looked for on behalf of *gun*.
         """
-        return _removals(self._read(gun, now), gun, name, name)
+        return _removals(self._read(gun, now), gun, name, name, roles)
 
     def stage(self, gun: Gun, changes: Iterable[Change]) -> None:
         """Put *changes* with those that wait for the next :meth:`publish` of the collection that signs for *gun*."""
@@ -270,6 +277,20 @@ class Publisher:
         stage.clear(name for name, _ in staged)
         return done
 
+    def offered_key(self, gun: Gun, role: str) -> Key:
+        """Have the trust server make a key that it will sign *role* with, once a root lists it.
+
+        Raises:
+            InputError: The collection is in a store, where no server signs.
+            UnavailableError: The server does not offer one.
+        """
+        return _server_key(self._server_of(gun), role, another=True)
+
+    def delete(self, gun: Gun) -> None:
+        """Remove the collection *gun* from its trust server; fine if there is none. Keys, and what is staged, stay."""
+        self._last = None
+        cast("TrustServer", self._server_of(gun).repository).delete()
+
     def staged(self, gun: Gun) -> tuple[tuple[str, Change], ...]:
         """Return what waits for the next :meth:`publish`, each with the name to clear it by."""
         return self._stage(self.home(gun)).changes()
@@ -280,29 +301,37 @@ class Publisher:
 
     # --- files ---
 
-    def add_files(self, gun: Gun, files: Iterable[Content], now: datetime) -> tuple[AddTarget, ...]:
+    def add_files(
+        self, gun: Gun, files: Iterable[Content], now: datetime, roles: tuple[str, ...] = ()
+    ) -> tuple[AddTarget, ...]:
         """Upload *files* as targets, and return what says so of them, each in the role where readers find it.
 
-        Nobody refers to them before that is published. It may be staged too.
+        Nobody refers to them before that is published. It may be staged too. A trust server takes no files: there
+        only what they are is signed. *roles* are asked for instead of the one that readers find.
 
         Raises:
             NameFormError: A name is none that a target can have.
-            InputError: The collection lives on a trust server, which takes no files.
             UnavailableError: A file could not be uploaded.
         """
-        site = self._store_of(gun)
-        changes = []
+        site = self._at(gun)
+        changes: list[AddTarget] = []
         for file in files:
-            if problem := _target_name_problem(file.name):
-                raise NameFormError(file.name, "target name", problem)
-            role = self.role_for(gun, file.name, now)
             meta = FileMeta(length=file.length, hashes={"sha256": file.sha256}, custom=file.custom)
-            with file.open() as source:
-                cast("Store", site.repository).upload(
-                    target_path(file.name, meta, consistent=True), source, file.length
-                )
-            changes.append(AddTarget(role=role, name=file.name, meta=meta))
+            if unattended(site):
+                if problem := _target_name_problem(file.name):
+                    raise NameFormError(file.name, "target name", problem)
+                with file.open() as source:
+                    path = target_path(file.name, meta, consistent=True)
+                    cast("Store", site.repository).upload(path, source, file.length)
+            changes += self.listing(gun, file.name, meta, now, roles)
         return tuple(changes)
+
+    def listing(
+        self, gun: Gun, name: str, meta: FileMeta, now: datetime, roles: tuple[str, ...] = ()
+    ) -> tuple[AddTarget, ...]:
+        """Return what says of the target *name* that it is *meta*, in each role that is to sign it, or in *roles*."""
+        roles = roles or self._signing_roles(self._read(gun, now), name)
+        return tuple(AddTarget(role=role, name=name, meta=meta) for role in roles)
 
     # --- several signers ---
 
@@ -320,8 +349,8 @@ class Publisher:
         if reading.root is not reading.workflow.root:
             raise ChangeError(ROOT, "", "the other files are not signed for it yet: publish first")
         draft = begin(reading, now, self._lifetimes, taken(site))
-        apply(draft, reading, changes)
         find = self._find()
+        apply(draft, reading, changes, find)
         pages = (() if whole else draft.pages(find)) or draft.whole(find)
         if not pages:
             raise ChangeError(TARGETS, "", "the collection is like that already")
@@ -365,8 +394,9 @@ class Publisher:
             require_base(reading, ceremony, files)
             made = begin(reading, now, self._lifetimes, used)
             made.adopt(files)
-            apply(made, reading, ())
-            proven = prove(made, made.complete(files, self._find()))
+            find = self._find()
+            apply(made, reading, (), find)
+            proven = prove(made, made.complete(files, find), site.gun)
             rehearse(now, reading, proven, ())
             return proven
 
@@ -390,7 +420,8 @@ class Publisher:
 
         def draft(reading: Reading, used: Mapping[str, Collection[int]]) -> Proven:
             made = begin(reading, now, self._lifetimes, used)
-            apply(made, reading, ())
+            find = self._find()
+            apply(made, reading, (), find)
             part = reading.root if role == ROOT else reading.load(role)
             if part is None:
                 raise ChangeError(role, "", "nobody delegates to this role")
@@ -398,14 +429,14 @@ class Publisher:
             claim = site.dialect.decode(role, part.raw)
             page = Page(role=role, signed=claim.signed, payload=claim.payload, authorities=made.authorities(role))
             known = {signature.keyid: signature for signature in claim.signatures}
-            more = {one.keyid: one for one in stamp(page, self._find()) if one.keyid not in known}
+            more = {one.keyid: one for one in stamp(page, find) if one.keyid not in known}
             if not more:
                 ids = (keyid for authority, _ in page.authorities for keyid in authority.keyids)
                 raise NoKeyError(role, tuple(keyid for keyid in dict.fromkeys(ids) if keyid not in known))
             file = File(page=page, raw=site.dialect.encode(page.payload, (known | more).values()))
             replaced[site.dialect.locate(role, version=claim.signed.version)] = part.raw
             made.list_by_version(role)
-            return (*prove(made, made.complete((), self._find())), *prove(made, (file,)))
+            return prove(made, (*made.complete((), find), file), site.gun)
 
         return Published(gun=site.gun, versions=self._commit(site, now, draft, replaced))
 
@@ -414,8 +445,7 @@ class Publisher:
     def renew(self, gun: Gun, now: datetime, within: timedelta, *, dangerous_skip_expiry: bool = False) -> Renewed:
         """Sign again what has expired or will *within* that time, as far as its keys are here; say what could not be.
 
-        What is staged is left alone. Where there is a trust server, what that signs is its own business, and a root is
-        left alone.
+        What is staged is left alone. Where there is a trust server, what that signs is its own business.
 
         A collection in a store that has expired has to be known here: see :func:`trustreg.publishing.read`. With
         *dangerous_skip_expiry* the caller vouches that what is in the store is the latest.
@@ -431,7 +461,7 @@ class Publisher:
         due: list[str] = []
         left = [Left(role=role, expires=None, problem=str(exc)) for role, exc in failed.items()]
         for role, part in reading.files().items():
-            if part.signed.expires > now + within or (not alone and role in {ROOT, SNAPSHOT, TIMESTAMP}):
+            if part.signed.expires > now + within or (not alone and self._is_the_servers(role, draft, held)):
                 continue
             signed_too = (SNAPSHOT, TIMESTAMP) if alone and role != ROOT else ()
             needed = dict.fromkeys((role, *(signed_too if role != TIMESTAMP else ())))
@@ -444,6 +474,12 @@ class Publisher:
         again = tuple(Witness(role=role) for role in due)
         done = self._publish(site, now, again, dangerous_skip_expiry=dangerous_skip_expiry)
         return Renewed(published=done, left=tuple(left))
+
+    def _is_the_servers(self, role: str, draft: Draft, held: Mapping[str, HeldKey]) -> bool:
+        """Say whether a trust server signs *role* by itself: the snapshot, if nobody here can."""
+        if role == SNAPSHOT:
+            return not all(self._may(*who, held) for who in draft.authorities(role))
+        return role == TIMESTAMP
 
     def prune(self, gun: Gun, now: datetime, keep: int = 2) -> tuple[str, ...]:
         """Remove old metadata files that neither the snapshot nor the last *keep* ones before it list; return which.
@@ -484,14 +520,25 @@ class Publisher:
             raise ChangeError(TARGETS, "", "a trust server has its own ways: this is for collections in a store")
         return site
 
+    def _server_of(self, gun: Gun) -> Site:
+        site = self._at(gun)
+        if unattended(site):
+            raise ChangeError(TARGETS, "", "the collection is in a store, and this is for those on a trust server")
+        return site
+
     def _publish(
         self, site: Site, now: datetime, changes: tuple[Change, ...], *, dangerous_skip_expiry: bool = False
     ) -> Published:
+        waiting: set[str] = set()
+
         def draft(reading: Reading, used: Mapping[str, Collection[int]]) -> Proven:
-            return self._draft(reading, now, changes, used)
+            made, proven = self._draft(reading, now, changes, used)
+            waiting.clear()
+            waiting.update(made.waiting)
+            return proven
 
         done = self._commit(site, now, draft, dangerous_skip_expiry=dangerous_skip_expiry)
-        return Published(gun=site.gun, versions=done, changes=changes)
+        return Published(gun=site.gun, versions=done, changes=changes, waiting=tuple(sorted(waiting)))
 
     def _commit(
         self,
@@ -543,16 +590,17 @@ class Publisher:
 
     def _draft(
         self, reading: Reading, now: datetime, changes: Iterable[Change], used: Mapping[str, Collection[int]]
-    ) -> Proven:
-        """Return the signed files that bring *changes* about; none where there is nothing to be done."""
+    ) -> tuple[Draft, Proven]:
+        """Return the signed files that bring *changes* about, and the draft; none where there is nothing to be done."""
         draft = begin(reading, now, self._lifetimes, used)
-        apply(draft, reading, changes)
+        find = self._find()
+        apply(draft, reading, changes, find)
         if not draft.touched:
-            return ()
-        proven = prove(draft, draft.sign(self._find()))
+            return draft, ()
+        proven = prove(draft, draft.sign(find), reading.site.gun)
         if unattended(reading.site):
             rehearse(now, reading, proven, changes)
-        return proven
+        return draft, proven
 
     def _signers(
         self,
@@ -574,11 +622,16 @@ class Publisher:
                 made.append(self._keys.add(signers[role], role, None if role == ROOT else str(gun)))
         return signers
 
-    def _begin(self, now: datetime, site: Site, signers: Mapping[str, Signer]) -> Proven:
+    def _begin(
+        self, now: datetime, site: Site, signers: Mapping[str, Signer], certificates: tuple[bytes, ...]
+    ) -> Proven:
         """Make the first files of a collection."""
         dialect, root = site.dialect, signers[ROOT]
-        certificates = () if unattended(site) else (self._certify(root, site.gun, now),)
+        if not unattended(site):
+            certificates = certificates or (self._certify(root, site.gun, now),)
         keys = {ROOT: dialect.key(root.kind, root.public, certificates)}
+        if plain_id(keys[ROOT]) != key_id(root.kind, root.public):
+            raise ChangeError(ROOT, "", "the certificate is not that of the root key")
         for role in (TARGETS, SNAPSHOT, TIMESTAMP):
             signer = signers.get(role)
             offered = dialect.key(signer.kind, signer.public) if signer else None
@@ -586,7 +639,7 @@ class Publisher:
         by_id = {keys[role].id: signer for role, signer in signers.items()}
         lifetimes = self._lifetimes or (UNATTENDED if unattended(site) else Lifetimes())
         draft = create(dialect, now, keys, lifetimes, unattended=unattended(site))
-        return prove(draft, draft.sign(lambda key: by_id.get(key.id)))
+        return prove(draft, draft.sign(lambda key: by_id.get(key.id)), site.gun)
 
     def _begin_again(self, now: datetime, site: Site, raw: bytes) -> dict[str, int]:
         """Go on with a collection of which there is no more than what nobody can read yet.
@@ -610,7 +663,7 @@ class Publisher:
             touched={TARGETS},
         )
         try:
-            proven = (root, *prove(draft, draft.sign(self._find())))
+            proven = (root, *prove(draft, draft.sign(self._find()), site.gun))
         except NoKeyError:
             raise exists from None
         self._deliver(now, site, proven)
@@ -687,7 +740,7 @@ class Publisher:
         return (mine_below((TARGETS,)) or TARGETS,)
 
     def _may(self, role: Role, keys: Mapping[str, Key], held: Mapping[str, HeldKey]) -> bool:
-        return sum(keyid in keys and _plain_id(keys[keyid]) in held for keyid in role.keyids) >= role.threshold
+        return sum(keyid in keys and plain_id(keys[keyid]) in held for keyid in role.keyids) >= role.threshold
 
     def _forget(self, made: Iterable[HeldKey]) -> None:
         for held in made:
@@ -702,7 +755,7 @@ class Publisher:
         held, opened = self._held(), dict[str, Signer | None]()
 
         def find(key: Key) -> Signer | None:
-            plain = _plain_id(key)
+            plain = plain_id(key)
             if plain not in opened:
                 opened[plain] = self._keys.open(held[plain]) if plain in held else None
             return opened[plain]
@@ -710,23 +763,22 @@ class Publisher:
         return find
 
 
-def _server_key(site: Site, role: str) -> Key:
+def _server_key(site: Site, role: str, *, another: bool = False) -> Key:
     """Return the key that the server signs *role* with: one that can, for what it says is what gets signed."""
-    key = site.dialect.read_key(cast("TrustServer", site.repository).server_key(role))
+    server = cast("TrustServer", site.repository)
+    key = site.dialect.read_key(server.rotate_server_key(role) if another else server.server_key(role))
     if load(key) is None:
         raise FormatError("server key", "", f"for {role} the server names a key that can sign nothing")
     return key
 
 
-def _plain_id(key: Key) -> str:
-    """Return the id that private keys go by: that of the plain key, whatever it is listed as."""
-    public = load(key)
-    return key_id(*describe(public)) if public else key.id
-
-
-def _removals(reading: Reading, gun: Gun, name: str, called: str) -> tuple[RemoveTarget, ...]:
-    """Return what takes the target *name*, *called* so by who asks, out of all roles that say it."""
-    if reading.site.dialect.rules.tree:
+def _removals(
+    reading: Reading, gun: Gun, name: str, called: str, asked: tuple[str, ...] = ()
+) -> tuple[RemoveTarget, ...]:
+    """Return what takes the target *name*, *called* so by who asks, out of all roles, or those *asked*, that say it."""
+    if asked:
+        pass
+    elif reading.site.dialect.rules.tree:
         chains = in_search_order(name, lambda _, role: _signed(reading.load(role)))
         asked = tuple(dict.fromkeys(chain[-1] for chain in chains))
     else:  # a role that may no longer speak for it may still say it

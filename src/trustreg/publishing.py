@@ -7,15 +7,19 @@ from datetime import datetime
 from typing import Any, TypeAlias, TypeVar, cast
 
 from trustreg.ceremony import Ceremony
-from trustreg.client import Site, drive
+from trustreg.client import Site, drive, from_memory
 from trustreg.dialect import Dialect
 from trustreg.errors import (
     AbsentError,
     ChangeError,
     ContentError,
+    ExpiredError,
     FormatError,
     NoKeyError,
     OutdatedError,
+    PinError,
+    RollbackError,
+    ServerError,
     StaleError,
     ThresholdError,
     UnlistedError,
@@ -23,17 +27,19 @@ from trustreg.errors import (
     UntrustedError,
     VersionError,
 )
-from trustreg.metadata import Envelope, Root, Signed, Snapshot, Targets
-from trustreg.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, TOP_LEVEL
+from trustreg.metadata import Envelope, Key, Root, Signed, Snapshot, Targets
+from trustreg.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, TOP_LEVEL, Gun, is_delegation
 from trustreg.ports import Cache, Repository, Store, TrustServer, Write
-from trustreg.sign.changes import AddTarget, Change, RemoveTarget
+from trustreg.sign.changes import AddTarget, Amend, Change, Purge, RemoveTarget, SetKeys, Witness
 from trustreg.sign.draft import UNATTENDED, Draft, Lifetimes
-from trustreg.sign.pages import File
+from trustreg.sign.keyfile import key_id
+from trustreg.sign.pages import File, Find, suffices
+from trustreg.sign.signer import describe
 from trustreg.values import dataclass
-from trustreg.verify.pinning import Pins, anchor
+from trustreg.verify.pinning import Pins, admit, anchor
 from trustreg.verify.requests import Keep, Memory, Want
-from trustreg.verify.signatures import Verified, verify
-from trustreg.verify.workflow import Limits, Workflow
+from trustreg.verify.signatures import Verified, load, verify
+from trustreg.verify.workflow import Limits, Workflow, check_content
 
 T = TypeVar("T")
 Proven: TypeAlias = tuple[Verified[Signed], ...]
@@ -90,10 +96,12 @@ def unattended(site: Site) -> bool:
 
 
 def read(site: Site, now: datetime, *, dangerous_skip_expiry: bool = False) -> Reading:
-    """Read the collection at *site*; where nobody but its publishers signs, it may have expired.
+    """Read the collection at *site*; what its publishers sign may have expired, for they are to sign it again.
 
-    Then it has to have been read here before, for whoever may write to the store, without any key, can put back files
-    that were good once. With *dangerous_skip_expiry* the caller vouches that what is there is the latest.
+    Where a server signs the timestamp, that says what is the latest. In a store the collection has to have been read
+    here before, for whoever may write there, without any key, can put back files that were good once. With
+    *dangerous_skip_expiry* the caller vouches that what is there is the latest, or what is remembered where a server
+    does not give it away any more.
 
     Raises:
         StaleError: It has expired, and nothing is remembered of it; or a later snapshot exists.
@@ -102,7 +110,7 @@ def read(site: Site, now: datetime, *, dangerous_skip_expiry: bool = False) -> R
         ChangeError: It is laid out in a way that cannot be published to.
     """
     if not unattended(site):
-        return _read(site, now)
+        return _read_attended(site, now, dangerous_skip_expiry=dangerous_skip_expiry)
     reading = _steadily(lambda: _read(site, now))
     stamp = reading.workflow.timestamp.signed  # a good one says which of the rest is the latest, expired or not
     if stamp.expires <= now and TIMESTAMP not in site.cache.memory().floors:
@@ -140,6 +148,27 @@ def _read(site: Site, now: datetime) -> Reading:
         root = workflow.root
         return Reading(site=site, workflow=_under_the_root_before(site, now, root, exc), root=root)
     return Reading(site=site, workflow=workflow, root=workflow.root)
+
+
+def _read_attended(site: Site, now: datetime, *, dangerous_skip_expiry: bool) -> Reading:
+    try:
+        return _read(site, now)
+    except (ExpiredError, PinError) as exc:
+        if isinstance(exc, ExpiredError) and exc.role == TIMESTAMP:
+            raise
+    except ServerError as exc:
+        # A server of Notary does not serve a timestamp any more when the snapshot has expired, and is not its to sign.
+        if not dangerous_skip_expiry or not exc.status >= 500:
+            raise
+        workflow = site.workflow(now, where="the cache", dangerous_skip_expiry=True)
+        drive(from_memory(workflow.refresh(recalled=True), site.dialect), site.repository, site.cache)
+        return Reading(site=site, workflow=workflow, root=workflow.root)
+    late = site.workflow(now, dangerous_skip_expiry=True)
+    drive(late.refresh(), site.repository, site.cache)
+    stamp = late.timestamp.signed
+    if stamp.expires <= now:
+        raise ExpiredError(TIMESTAMP, stamp.version, stamp.expires, now)
+    return Reading(site=site, workflow=late, root=late.root)
 
 
 def _steadily(read: Callable[[], T]) -> T:
@@ -189,7 +218,7 @@ def begin(reading: Reading, now: datetime, lifetimes: Lifetimes | None, taken: M
     )
 
 
-def apply(draft: Draft, reading: Reading, changes: Iterable[Change]) -> None:
+def apply(draft: Draft, reading: Reading, changes: Iterable[Change], find: Find) -> None:
     """Apply *changes* to *draft*, and have it sign again what its own signatures do not vouch for any more.
 
     Raises:
@@ -201,14 +230,84 @@ def apply(draft: Draft, reading: Reading, changes: Iterable[Change]) -> None:
             for role in missing:
                 asked.add(role)
                 for above in _lineage(reading.site, role):
-                    reading.load(above)
+                    draft.know(_unvouched(draft, reading, above, change))
             draft.know(reading.targets())
-        draft.apply(change)
-    _settle(draft, reading)
+        draft.apply(_as_listed(draft, change))
+    if not unattended(reading.site):
+        begun = [role for role in draft.touched if is_delegation(role) and not draft.roles[role].version]
+        draft.know_versions({role: _last_version(reading, role) for role in begun})
+    _settle(draft, reading, find)
 
 
-def _settle(draft: Draft, reading: Reading) -> None:
-    """Have signed again what too few of the keys have signed that count from now on."""
+def _last_version(reading: Reading, role: str) -> int:
+    """Return the last version of *role* that a trust server ever had, where it was delegated to before; else 0."""
+    site = reading.site
+    floor = site.cache.memory().floors.get(role)
+    version = floor.version if floor else 0
+    for later in range(version + 1, version + _MOST_LATER_VERSIONS):
+        path = site.dialect.locate(role, version=later)
+        if site.repository.fetch(Want(role, path, Limits().targets)) is None:
+            break
+        version = later
+    return version
+
+
+def _unvouched(draft: Draft, reading: Reading, role: str, change: Change) -> dict[str, Targets]:
+    """Load *role*, and return what it says though its keys do not vouch for it any more, where *change* is to mend it.
+
+    Where other keys may sign a role of Notary now than have, it stays so until one of them signs what it said.
+    """
+    mending = is_delegation(role) and not unattended(reading.site) and isinstance(change, _MENDING)
+    try:
+        reading.load(role)
+    except (ThresholdError, ExpiredError) as exc:
+        if not mending or exc.role != role:
+            raise
+        if isinstance(change, Witness):
+            return {role: _as_it_stands(draft.dialect, reading, role)}
+    return {}  # its terms can be changed all the same
+
+
+def _as_it_stands(dialect: Dialect, reading: Reading, role: str) -> Targets:
+    """Return what the file of *role* says that the snapshot lists, whoever signed it."""
+    listed, site = reading.workflow.snapshot.signed.meta[role], reading.site
+    path = dialect.locate(role, listed)
+    raw = site.repository.fetch(Want(role, path, min(listed.length or 0, Limits().targets)))
+    if raw is None:
+        raise AbsentError(role, path)
+    check_content(role, listed, raw)
+    signed = cast("Targets", dialect.decode(role, raw).signed)
+    floor = site.cache.memory().floors.get(role)
+    if floor and signed.version < floor.version:
+        raise RollbackError(role, floor.version, signed.version)
+    return signed
+
+
+def _as_listed(draft: Draft, change: Change) -> Change:
+    """Return *change* with the ids under which keys are listed, where it has those of the plain keys."""
+    if isinstance(change, Purge):
+        return replace(change, keys=_listed_ids(draft.roles.get(change.role), change.keys))
+    if isinstance(change, Amend):
+        return replace(change, remove_keys=_listed_ids(draft.roles.get(change.role), change.remove_keys))
+    return change
+
+
+def _listed_ids(owner: Targets | None, ids: Collection[str]) -> tuple[str, ...]:
+    keys = owner.keys if owner and ids else {}
+    return tuple(keyid for keyid, key in keys.items() if keyid in ids or plain_id(key) in ids)
+
+
+def plain_id(key: Key) -> str:
+    """Return the id that private keys go by: that of the plain key, whatever it is listed as."""
+    public = load(key)
+    return key_id(*describe(public)) if public else key.id
+
+
+def _settle(draft: Draft, reading: Reading, find: Find) -> None:
+    """Have signed again what too few of the keys have signed that count from now on.
+
+    A delegated role of Notary can wait for those who may sign it.
+    """
     changed = draft.root is not reading.workflow.root.signed
     workflow, alone = reading.workflow, unattended(reading.site)
     published: dict[str, Verified[Signed]] = {**workflow.roles}
@@ -224,20 +323,27 @@ def _settle(draft: Draft, reading: Reading) -> None:
         except ChangeError:
             continue  # nobody delegates to it any more
         except ThresholdError:
-            draft.touched.add(name)
+            mine = name in TOP_LEVEL or alone or all(suffices(one, find) for one in draft.authorities(name))
+            (draft.touched if mine else draft.waiting).add(name)
+    if not alone:  # nobody could read back what is published beside something that has expired
+        top: dict[str, Verified[Signed]] = {ROOT: reading.root, TARGETS: workflow.roles[TARGETS]}
+        draft.touched |= {name for name, part in top.items() if part.signed.expires <= draft.now and draft.touched}
 
 
-def prove(draft: Draft, files: Iterable[File]) -> Proven:
+def prove(draft: Draft, files: Iterable[File], gun: Gun) -> Proven:
     """Put what is about to be published before the verifier that readers use.
 
     Raises:
         ThresholdError: Too few keys signed it.
+        PinError: It is a root with a key that can be none of *gun*.
     """
     proven = []
     for file in files:
         claim = draft.dialect.decode(file.page.role, file.raw)
         for role, keys in file.page.authorities:
             verified = verify(claim, role, keys)
+        if isinstance(claim.signed, Root):
+            admit(cast("Envelope[Root]", claim), gun, Pins(), draft.now, known=True)
         proven.append(verified)
     return tuple(proven)
 
@@ -434,6 +540,8 @@ def versions(proven: Sequence[Verified[Signed]]) -> dict[str, int]:
     return {mine.role: mine.signed.version for mine in proven}
 
 
+_MENDING = (Witness, Amend, Purge, SetKeys)
+_MOST_LATER_VERSIONS = 1000  # of a role that begins again
 _MOST_LATER = 16  # snapshots looked at: each may have the size of the limit
 _READS = 4  # of a collection that others publish to at the same time
 

@@ -174,10 +174,10 @@ def test_every_change_comes_back_in_order(staged: list[Change]) -> None:
         ({"action": "create", "role": "root", "type": "target", "path": "x", "data": DATA}, "'root' has no targets"),
         ({"action": "create", "role": "../x", "type": "target", "path": "x", "data": DATA}, "'../x' has no targets"),
         ({"action": "rename", "role": "targets", "type": "target", "path": "x", "data": DATA}, "'rename' is none"),
-        (
-            {"action": "create", "role": "targets/a", "type": "delegation", "path": "", "data": "e30="},
-            "'delegation' was staged by another tool; publish it with that one",
-        ),
+        ({"action": "create", "role": "targets/a", "type": "delegation", "path": "", "data": None}, "data: "),
+        ({"action": "rename", "role": "targets/a", "type": "delegation", "path": "", "data": "e30="}, "'rename' is"),
+        ({"action": "create", "role": "targets", "type": "delegation", "path": "", "data": "e30="}, "delegated to"),
+        ({"action": "create", "role": "root/a", "type": "delegation", "path": "", "data": "e30="}, "delegated to"),
         (
             {"action": "create", "role": "targets", "type": "role", "path": "", "data": "e30="},
             "'role' was staged by another tool; publish it with that one",

@@ -89,11 +89,17 @@ class Notary1:
         return FileMeta(length=len(raw), hashes=digests)
 
     def amend(self, targets: Mapping[str, FileMeta], name: str, meta: FileMeta | None) -> Mapping[str, FileMeta]:
-        """Return *targets* with *name* listed as *meta*, or not at all; the other entries are not even read."""
+        """Return *targets* with *name* listed as *meta*, or not at all; the other entries are not even read.
+
+        Raises:
+            ValueError: Go could not sign it again, and whoever publishes with it would be stuck.
+        """
         entries = dict(_spell_files(targets))
         entries.pop(name, None)
         if meta is not None:
             entries[name] = spell_file(meta)
+            if problem := custom_problem(meta.custom):
+                raise ValueError(f"custom {problem}")
         return Listing(Members(TARGETS, "signed.targets", entries), read_target)
 
     def key(self, kind: str, public: bytes = b"", certificates: tuple[bytes, ...] = ()) -> Key:
@@ -417,8 +423,25 @@ def _mirror_file(item: Members, optional: tuple[str, ...] = ()) -> None:
     if "custom" in item.value:
         if item.value["custom"] is None:
             item.fail("custom", "Go drops a null")
-        if any(mark in canonical.encode(item.value["custom"]) for mark, _ in _SENT):
-            item.fail("custom", "Go cannot sign it again with & < > or a line separator in it")
+        if problem := custom_problem(item.value["custom"]):
+            item.fail("custom", problem)
+
+
+def custom_problem(custom: Any) -> str | None:
+    """Say why Go could not sign *custom* again, or ``None``: it copies what it cannot spell in its own way.
+
+    Source: notary ``tuf/data/types.go``, where it is raw JSON.
+    """
+    try:
+        canonical.require_plain(custom)
+        payload = canonical.encode(custom)
+    except ValueError as exc:
+        return str(exc)
+    if any(mark in payload for mark, _ in _SENT):
+        return "holds & < > or a line separator: Go could not sign it again"
+    if _CONTROL.search(payload):
+        return "holds a control character: Go could not sign it again"
+    return None
 
 
 # --- spelling tables ---------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """Changes as they are staged in JSON, where Notary has no form for them.
 
 One object with ``trustreg`` (1, the version of this form), ``change`` (its kind) and the fields of the kind under their
-own names. Keys are as TUF lists them, times as RFC 3339 has them, lifetimes in seconds.
+own names. Keys are as the collection lists them, times as RFC 3339 has them, lifetimes in seconds.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from trustreg.dialects import canonical
+from trustreg.dialects.notary1 import Notary1
 from trustreg.dialects.reading import Members
 from trustreg.dialects.tuf1 import Tuf1, read_target, spell_target
 from trustreg.metadata import Key
@@ -77,7 +78,8 @@ def _keys(item: Members, name: str) -> tuple[Key, ...]:
 
 
 def _key(item: Members) -> Key:
-    key = Tuf1().read_key(orjson.dumps(item.members("key").value))
+    spelled = item.members("key").value
+    key = (Tuf1() if "scheme" in spelled else Notary1()).read_key(orjson.dumps(spelled))
     return replace(key, id=item.text("keyid"))
 
 

@@ -2,10 +2,10 @@
 
 ``tuf/<GUN>/changelist/<nanoseconds>_<uuid>.change``. Source: notary ``client/changelist/file_changelist.go``.
 
-What these files cannot say, changes of keys and delegations, and targets of roles that Notary could not have, is beside
-them in files of our own: ``tuf/<GUN>/_trust/changes/<nanoseconds>_<uuid>.json``. Notary's clients read and clear all of
-a changelist, so it is not in theirs; no collection has ``_trust`` in its name. Both are applied in the order in which
-they were staged.
+What these files cannot say, changes of the keys of top-level roles, delegations of TUF, and targets of roles that
+Notary could not have, is beside them in files of our own: ``tuf/<GUN>/_trust/changes/<nanoseconds>_<uuid>.json``.
+Notary's clients read and clear all of a changelist, so it is not in theirs; no collection has ``_trust`` in its name.
+Both are applied in the order in which they were staged.
 """
 
 import binascii
@@ -18,14 +18,14 @@ from typing import Any
 import orjson
 
 from trustreg.dialects import canonical
-from trustreg.dialects.notary1 import read_file, spell_file
+from trustreg.dialects.notary1 import Notary1, read_file, spell_file
 from trustreg.dialects.reading import Members
 from trustreg.errors import FileError, FormatError
 from trustreg.io.files import file_error, private_dir, read_if_present, remove_file, write_atomically
 from trustreg.io.spelling import read_change, spell_change
 from trustreg.io.trustdir import claim_store
-from trustreg.names import TARGETS, Gun, is_delegation
-from trustreg.sign.changes import AddTarget, Change, RemoveTarget, Witness
+from trustreg.names import TARGETS, Gun, is_delegation, parent
+from trustreg.sign.changes import AddTarget, Amend, Change, Purge, RemoveTarget, Undelegate, Witness
 
 
 class FileStage:
@@ -97,6 +97,10 @@ def _members(raw: bytes) -> Members:
 
 def _notary_says(change: Change) -> bool:
     """Say whether a change file of Notary can hold *change*."""
+    if isinstance(change, Amend | Purge):
+        return True
+    if isinstance(change, Undelegate):
+        return is_delegation(change.name) and parent(change.name) == change.role
     if not isinstance(change, AddTarget | RemoveTarget | Witness):
         return False
     if isinstance(change, AddTarget) and not change.meta.hashes.keys() <= {"sha256", "sha512"}:
@@ -106,6 +110,8 @@ def _notary_says(change: Change) -> bool:
 
 def _change(item: Members) -> Change:
     role, action, kind = item.text("role"), item.text("action"), item.text("type")
+    if kind == "delegation":
+        return _delegation(item, role, action)
     if role != TARGETS and not is_delegation(role):
         item.fail("role", f"{role[:80]!r} has no targets to change")
     if kind == "witness":
@@ -121,16 +127,73 @@ def _change(item: Members) -> Change:
     return AddTarget(role=role, name=name, meta=read_file(content, "sha256", "sha512"))
 
 
+def _delegation(item: Members, role: str, action: str) -> Change:
+    """Read what Go stages of a delegation: its keys and its paths one after the other, so one of them may be missing.
+
+    Source: notary ``client/changelist/changelist.go``, ``client/helpers.go``.
+    """
+    above, _, last = role.rpartition("/")
+    if above != TARGETS and not is_delegation(above):
+        item.fail("role", f"{role[:80]!r} is no role that is delegated to")
+    if action == "delete":
+        return Undelegate(role=above, name=role)
+    if action not in {"create", "update"}:
+        item.fail("action", f"{action[:40]!r} is none that a delegation can undergo")
+    said = Members("staged", "data", canonical.parse_strictly(item.base64("data")))
+    said.only(_DELEGATION)
+    gone = said.strings("remove_keys", nullable=True)
+    if last == "*":
+        return Purge(role=above, keys=gone)
+    if not is_delegation(role):
+        item.fail("role", f"{role[:80]!r} is no role that is delegated to")
+    if said.value.get("new_name"):
+        said.fail("new_name", "a role is not renamed")
+    keys = said.objects("add_keys", nullable=True)
+    return Amend(
+        role=above,
+        name=role,
+        add_keys=tuple(Notary1().read_key(orjson.dumps(key.value)) for key in keys),
+        remove_keys=gone,
+        add_paths=said.strings("add_paths", nullable=True),
+        remove_paths=said.strings("remove_paths", nullable=True),
+        clear_paths=said.boolean("clear_paths") if "clear_paths" in said.value else False,
+        threshold=(said.integer("threshold", 0, 256) if "threshold" in said.value else 0) or None,
+    )
+
+
 def _spell(change: Change) -> bytes:
-    action, kind, path, data = "create", "target", "", None
-    if isinstance(change, AddTarget):
-        path, data = change.name, _base64(canonical.encode(spell_file(change.meta)))
-    elif isinstance(change, RemoveTarget):
-        action, path = "delete", change.name
-    else:
-        action, kind = "update", "witness"
-    spelled: dict[str, Any] = {"action": action, "role": change.role, "type": kind, "path": path, "data": data}
-    return orjson.dumps(spelled)
+    role, path, data = change.role, "", None
+    match change:
+        case AddTarget():
+            action, kind, path = "create", "target", change.name
+            data = canonical.encode(spell_file(change.meta))
+        case RemoveTarget():
+            action, kind, path = "delete", "target", change.name
+        case Amend():
+            removes = change.remove_keys or change.remove_paths or change.clear_paths
+            action, kind, role = "update" if removes else "create", "delegation", change.name
+            data = orjson.dumps(_said(change))
+        case Purge():
+            action, kind, role = "update", "delegation", f"{change.role}/*"
+            data = orjson.dumps({"remove_keys": list(change.keys)})
+        case Undelegate():
+            action, kind, role = "delete", "delegation", change.name
+        case _:
+            action, kind = "update", "witness"
+    spelled: dict[str, Any] = {"action": action, "role": role, "type": kind, "path": path}
+    return orjson.dumps({**spelled, "data": None if data is None else _base64(data)})
+
+
+def _said(change: Amend) -> dict[str, Any]:
+    said: dict[str, Any] = {
+        "threshold": change.threshold,
+        "add_keys": [orjson.Fragment(Notary1().spell_key(key)) for key in change.add_keys],
+        "remove_keys": list(change.remove_keys),
+        "add_paths": list(change.add_paths),
+        "remove_paths": list(change.remove_paths),
+        "clear_paths": change.clear_paths,
+    }
+    return {name: value for name, value in said.items() if value}
 
 
 def _base64(data: bytes) -> str:
@@ -138,5 +201,8 @@ def _base64(data: bytes) -> str:
 
 
 _FOLDERS: Mapping[str, tuple[str, ...]] = {".change": ("changelist",), ".json": ("_trust", "changes")}  # by suffix
+_DELEGATION = frozenset(
+    {"new_name", "threshold", "add_keys", "remove_keys", "add_paths", "remove_paths", "clear_paths"}
+)
 _LARGEST = 1 << 20  # bytes of one change
 _MOST_CHANGES = 100_000

@@ -1,7 +1,8 @@
 """Changes to a collection, as they are staged.
 
-The first three are what Notary's change files say (notary ``client/changelist``). The others are for collections in
-the TUF dialect, whose roles and keys publishers manage themselves.
+The first five, and :class:`Undelegate`, are what Notary's change files say (notary ``client/changelist``); two of them,
+:class:`Amend` and :class:`Purge`, are for collections of Notary alone, and :class:`Delegate` and :class:`DelegateBins`
+for those of TUF.
 
 ``role`` is the role whose word changes; for a change of keys it is the role whose keys these are. A change that finds
 things as it wants them changes nothing, so that one whose publication broke off can be published again.
@@ -38,6 +39,41 @@ class Witness:
     """Sign ``role`` again as it stands."""
 
     role: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Amend:
+    """Change the terms on which ``role`` lets ``name`` speak; where it does not yet, it does from now on (Notary).
+
+    The delegated role itself is published by those who sign it, whenever they have something to say.
+
+    Attributes:
+        role: The delegator, which is what the name of a role begins with.
+        name: The role that is delegated to.
+        add_keys: Keys that may sign it from now on; one that may already stays.
+        remove_keys: Ids of keys that may not any more; one that may not anyway is passed over.
+        add_paths: What the names of targets begin with that it may speak for besides; ``""`` is all of them.
+        remove_paths: Those for which it may not any more.
+        clear_paths: Whether it may speak for none but ``add_paths``.
+        threshold: How many keys have to sign it; as many as before where it is ``None``, and 1 for a new one.
+    """
+
+    role: str
+    name: str
+    add_keys: tuple[Key, ...] = ()
+    remove_keys: tuple[str, ...] = ()
+    add_paths: tuple[str, ...] = ()
+    remove_paths: tuple[str, ...] = ()
+    clear_paths: bool = False
+    threshold: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Purge:
+    """Let none of the keys with the ids ``keys`` sign any role that ``role`` delegates to (Notary)."""
+
+    role: str
+    keys: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +167,9 @@ class SetExpiry:
     lifetime: timedelta | None = None
 
 
-Change: TypeAlias = AddTarget | RemoveTarget | Witness | SetKeys | Delegate | Undelegate | DelegateBins | SetExpiry
+Change: TypeAlias = (
+    AddTarget | RemoveTarget | Witness | Amend | Purge | SetKeys | Delegate | Undelegate | DelegateBins | SetExpiry
+)
 
 
 def role_name_problem(name: str) -> str | None:

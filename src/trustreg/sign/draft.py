@@ -16,10 +16,10 @@ of timestamp, snapshot and targets has to hold on both sides of the moment at wh
   nobody could read the collection, and whoever stops the publication there could make it last.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 from trustreg.dialect import Dialect
 from trustreg.errors import ChangeError
@@ -29,9 +29,11 @@ from trustreg.sign.changes import (
     LIFETIME,
     MOST_BITS,
     AddTarget,
+    Amend,
     Change,
     Delegate,
     DelegateBins,
+    Purge,
     RemoveTarget,
     SetExpiry,
     SetKeys,
@@ -78,6 +80,7 @@ class Draft:
         lifetimes: For how long signatures are good, where a role does not say so itself.
         taken: Versions that exist, published or not, by the name of the file: others are to be used.
         touched: The roles that are to be signed.
+        waiting: The delegated roles that others have to sign again before they count.
         dates: When the next version of a role expires, where that was set.
     """
 
@@ -92,8 +95,10 @@ class Draft:
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
     taken: Mapping[str, Collection[int]] = field(default_factory=dict)
     touched: set[str] = field(default_factory=set)
+    waiting: set[str] = field(default_factory=set)
     dates: dict[str, datetime] = field(default_factory=dict)
     _speaking: set[str] = field(default_factory=set)  # the roles that delegate at all, of thousands
+    _gone: set[str] = field(default_factory=set)  # the roles that nobody delegates to any more
 
     def __post_init__(self) -> None:
         self._speaking = {name for name, part in self.roles.items() if part.delegations or part.bins}
@@ -110,6 +115,11 @@ class Draft:
             wanted: Iterable[str] = (role,)
         elif isinstance(change, DelegateBins):
             wanted = (change.role, *self._bins_of(change.role))
+        elif isinstance(change, Amend):
+            wanted = (change.role, change.name)
+        elif isinstance(change, Purge):
+            below = self.roles[change.role].delegations if change.role in self.roles else ()
+            wanted = (change.role, *(delegation.name for delegation in below))
         elif isinstance(change, Delegate):
             listed = self.snapshot and change.name in self.snapshot.meta  # somebody else may delegate to it
             wanted = (change.role, change.name) if listed else (change.role,)
@@ -126,6 +136,11 @@ class Draft:
         for name, part in roles.items():
             if name not in self.roles:
                 self._keep(name, part)
+
+    def know_versions(self, versions: Mapping[str, int]) -> None:
+        """Have the next version of each role come after that in *versions*."""
+        for name, version in versions.items():
+            self.roles[name] = replace(self.roles[name], version=version)
 
     def adopt(self, files: Iterable[File]) -> None:
         """Take over what others have signed."""
@@ -148,23 +163,21 @@ class Draft:
         Raises:
             ChangeError: The collection as it stands has no place for it.
         """
-        if not self.dialect.rules.tree and not isinstance(change, AddTarget | RemoveTarget | Witness):
-            raise ChangeError(change.role, "", "roles and keys of a Notary collection are not changed by this tool")
-        match change:
-            case AddTarget() | RemoveTarget():
-                self._set_target(change)
-            case Witness():
-                self._witness(change.role)
-            case SetKeys():
-                self._set_keys(change)
-            case Delegate():
-                self._delegate(change)
-            case Undelegate():
-                self._undelegate(change)
-            case DelegateBins():
-                self._spread(change)
-            case SetExpiry():
-                self._set_expiry(change)
+        if isinstance(change, _OF_NOTARY) if self.dialect.rules.tree else isinstance(change, _OF_TUF):
+            raise ChangeError(change.role, "", "a collection of this kind has no such thing")
+        ways: dict[type, Callable[[Any], None]] = {
+            AddTarget: self._set_target,
+            RemoveTarget: self._set_target,
+            Witness: self._witness,
+            Amend: self._amend,
+            Purge: self._purge,
+            SetKeys: self._set_keys,
+            Delegate: self._delegate,
+            Undelegate: self._undelegate,
+            DelegateBins: self._spread,
+            SetExpiry: self._set_expiry,
+        }
+        ways[type(change)](change)
 
     def sign(self, find: Find) -> tuple[File, ...]:
         """Sign what changed, and what has to list it; return the files in the order to publish them.
@@ -201,7 +214,8 @@ class Draft:
         """
         files = list(files)
         listed = {file.page.role: self.dialect.listed(file.raw, file.page.signed.version) for file in files}
-        if SNAPSHOT not in listed and self._signs(SNAPSHOT, bool(listed.keys() - self._unlisted()), find):
+        due = SNAPSHOT in self.touched or bool(listed.keys() - self._unlisted())
+        if SNAPSHOT not in listed and self._signs(SNAPSHOT, due, find):
             files.append(seal(self.dialect, self._snapshot_page(listed), find))
             listed[SNAPSHOT] = self.dialect.listed(files[-1].raw, files[-1].page.signed.version)
         if TIMESTAMP not in listed and self.unattended and (SNAPSHOT in listed or TIMESTAMP in self.touched):
@@ -261,7 +275,11 @@ class Draft:
         if meta is not None:
             self._cover(role, change.name)
         if old.targets.get(change.name) != meta:
-            self._put(role, replace(old, targets=self.dialect.amend(old.targets, change.name, meta)))
+            try:
+                targets = self.dialect.amend(old.targets, change.name, meta)
+            except ValueError as exc:
+                raise ChangeError(role, change.name, str(exc)) from exc
+            self._put(role, replace(old, targets=targets))
 
     def _home(self, role: str, name: str) -> tuple[str, Targets]:
         """Return the role that lists *name* for *role*, and what it says: where there are bins, one of them."""
@@ -323,9 +341,10 @@ class Draft:
 
     # --- roles and keys ---
 
-    def _witness(self, role: str) -> None:
+    def _witness(self, change: Witness) -> None:
+        role = change.role
         if role in TOP_LEVEL and role != TARGETS:
-            if not self.unattended and role != ROOT:
+            if not self.unattended and role == TIMESTAMP:
                 raise ChangeError(role, "", "the trust server signs it")
             self.touched.add(role)
         else:
@@ -351,6 +370,29 @@ class Draft:
             changed = replace(owner, delegations=delegations, keys=_without(keys, change.remove, delegations))
         if changed != owner:
             self._put(delegator, changed)
+
+    def _amend(self, change: Amend) -> None:
+        owner, name = self._own(change.role, change.name), change.name
+        if not is_delegation(name) or parent(name) != change.role:
+            raise ChangeError(change.role, name, "this is not the name of a role below it")
+        old = owner.delegation(name)
+        if old is None and not (change.add_keys or change.add_paths):
+            raise ChangeError(change.role, name, "nobody delegates to this role")
+        terms = old or Delegation(name=name, keyids=())
+        kept = () if change.clear_paths else (path for path in terms.prefixes if path not in change.remove_paths)
+        terms = replace(terms, prefixes=tuple(dict.fromkeys((*kept, *change.add_paths))))
+        wanted = SetKeys(role=name, add=change.add_keys, remove=change.remove_keys, threshold=change.threshold)
+        new, keys = _rekeyed(terms, owner.keys, wanted, or_none=True)
+        delegations = (*(new if d is old else d for d in owner.delegations), *(() if old else (new,)))
+        changed = replace(owner, delegations=delegations, keys=_without(keys, change.remove_keys, delegations))
+        self._gone.discard(name)
+        if changed != owner:
+            self._put(change.role, changed)
+
+    def _purge(self, change: Purge) -> None:
+        for delegation in self._own(change.role, "").delegations:
+            if not set(change.keys).isdisjoint(delegation.keyids):
+                self._amend(Amend(role=change.role, name=delegation.name, remove_keys=change.keys))
 
     def _delegator_to_change(self, change: SetKeys) -> tuple[str, Targets]:
         role = change.role
@@ -402,6 +444,9 @@ class Draft:
             gone, changed = [name], replace(owner, delegations=rest, keys=_without(owner.keys, old.keyids, rest))
         else:
             return
+        if not self.dialect.rules.tree:
+            gone += [role for role in self.roles if role.startswith(f"{name}/")]
+            self._gone.add(name)
         self._put(change.role, changed)
         self._forget(gone)
 
@@ -449,6 +494,8 @@ class Draft:
                 raise ChangeError(role, "", "it would have expired already")
             self.dates[role] = change.expires
         if change.lifetime is not None:
+            if not self.dialect.rules.tree:
+                raise ChangeError(role, "", "it has no place to say for how long it is good each time: say until when")
             old = replace(old, extra=_with_lifetime(role, old.extra, change.lifetime))
         if isinstance(old, Targets):
             self._keep(role, old)
@@ -467,7 +514,8 @@ class Draft:
             payload = self.dialect.payload(signed)
         except ValueError as exc:
             raise ChangeError(name, "", str(exc)) from exc
-        also = () if name == ROOT or name not in TOP_LEVEL or not self.before else self._before(name)
+        twice = self.unattended and name != ROOT and name in TOP_LEVEL  # nothing is handed over in one piece
+        also = self._before(name) if twice else ()
         return Page(role=name, signed=signed, payload=payload, authorities=authorities, also=also)
 
     def _before(self, name: str) -> tuple[Authority, ...]:
@@ -530,8 +578,8 @@ class Draft:
         return {ROOT} if self.dialect.rules.by_version else set()
 
     def _signs(self, role: str, due: bool, find: Find) -> bool:  # noqa: FBT001 # it is what is asked
-        if self.unattended:
-            return due or role in self.touched
+        if self.unattended or role in self.touched:
+            return due
         keys = self.root.keys
         return any(find(keys[keyid]) for keyid in self.root.roles[role].keyids if keyid in keys)
 
@@ -549,8 +597,15 @@ class Draft:
     def _snapshot_page(self, listed: Mapping[str, FileMeta]) -> Page:
         old = self.snapshot or Snapshot(version=0, expires=self.now, meta={})
         new = {name: meta for name, meta in listed.items() if name not in self._unlisted()}
-        signed = self._next(SNAPSHOT, replace(old, meta={**old.meta, **new}))
+        meta = {name: one for name, one in {**old.meta, **new}.items() if not self._has_gone(name)}
+        signed = self._next(SNAPSHOT, replace(old, meta=meta))
         return self._page(SNAPSHOT, signed, self.authorities(SNAPSHOT))
+
+    def _has_gone(self, role: str) -> bool:
+        """Say whether a snapshot lists *role* no more: that of TUF goes on listing what it listed."""
+        parts = role.split("/")
+        above = ("/".join(parts[:many]) for many in range(1, len(parts) + 1))
+        return not self.dialect.rules.tree and not self._gone.isdisjoint(above)
 
     def _timestamp_page(self, snapshot: FileMeta | None) -> Page:
         old = self.timestamp or Timestamp(version=0, expires=self.now, snapshot=FileMeta())
@@ -609,8 +664,8 @@ def _with_lifetime(role: str, extra: Mapping[str, object], life: timedelta) -> M
     return {**kept, LIFETIME: seconds} if seconds else kept
 
 
-def _rekeyed(role: R, keys: Mapping[str, Key], change: SetKeys) -> tuple[R, dict[str, Key]]:
-    """Return *role* and the keys of its delegator as *change* wants them."""
+def _rekeyed(role: R, keys: Mapping[str, Key], change: SetKeys, *, or_none: bool = False) -> tuple[R, dict[str, Key]]:
+    """Return *role* and the keys of its delegator as *change* wants them; *or_none* if it may be left without any."""
     listed = dict(keys)
     for key in change.add:
         if listed.setdefault(key.id, key) != key:
@@ -618,7 +673,7 @@ def _rekeyed(role: R, keys: Mapping[str, Key], change: SetKeys) -> tuple[R, dict
     keyids = dict.fromkeys((*(i for i in role.keyids if i not in change.remove), *(key.id for key in change.add)))
     threshold = role.threshold if change.threshold is None else change.threshold
     distinct = {(listed[i].kind, listed[i].public, listed[i].certificates) for i in keyids if i in listed}
-    if not 1 <= threshold <= len(distinct):
+    if not (1 <= threshold <= len(distinct) or (or_none and not keyids)):
         raise ChangeError(change.role, "", f"{threshold} of {len(distinct)} different keys cannot sign")
     return replace(role, keyids=tuple(keyids), threshold=threshold), listed
 
@@ -667,5 +722,7 @@ def _is_hash_prefix(text: str) -> bool:
     return 0 < len(text) <= 64 and not text.strip("0123456789abcdef")
 
 
+_OF_NOTARY = (Amend, Purge)
+_OF_TUF = (Delegate, DelegateBins)
 _MOST_TAKEN: Final = 1000  # versions in a row: nobody was killed that often, and numbers are not to run out
 _LONGEST_LIFE: Final = 100 * 366 * 86_400  # seconds

@@ -287,7 +287,9 @@ class Workflow:
             raise TooLargeError(f"the history of the root of {self.gun}", self._limits.rotations, "rotations")
         if floor and root.signed.version < floor.version:
             raise RollbackError(ROOT, floor.version, root.signed.version)
-        final = admit(self._decode(ROOT, root.raw, Root), self.gun, self._pins, self.now, known=known)
+        claim = self._decode(ROOT, root.raw, Root)
+        skip = self._skip_expiry
+        final = admit(claim, self.gun, self._pins, self.now, known=known, dangerous_skip_expiry=skip)
         self._alive(final)
         self.first_use = not known and not self._pins.given
         self._root = final

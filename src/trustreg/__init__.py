@@ -31,8 +31,10 @@ if TYPE_CHECKING:
     from trustreg.reader import Target
     from trustreg.sign.changes import (
         AddTarget,
+        Amend,
         Delegate,
         DelegateBins,
+        Purge,
         RemoveTarget,
         SetExpiry,
         SetKeys,
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AddTarget",
     "Agreed",
+    "Amend",
     "AsyncClient",
     "AsyncMap",
     "Ceremony",
@@ -61,6 +64,7 @@ __all__ = [
     "Map",
     "Published",
     "Publisher",
+    "Purge",
     "Reference",
     "RemoveTarget",
     "Renewed",
@@ -95,8 +99,10 @@ _HOMES = {
     "publisher": ("Left", "Published", "Renewed"),
     "sign.changes": (
         "AddTarget",
+        "Amend",
         "Delegate",
         "DelegateBins",
+        "Purge",
         "RemoveTarget",
         "SetExpiry",
         "SetKeys",

@@ -234,15 +234,15 @@ class Publisher:
         at = self._at(gun)
         self._author.unstage(at, [name for name, _ in self._author.staged(at)])
 
-    # --- collections in stores ---
+    # --- collections ---
 
     def change(self, *changes: Change, gun: str | Gun | None = None) -> Published:
         """Publish *changes* after what is staged: of keys, delegations, expiry, or anything else."""
-        return self._publish(self._store(gun), self._clock(), changes)
+        return self._publish(self._at(gun), self._clock(), changes)
 
     def stage_changes(self, *changes: Change, gun: str | Gun | None = None) -> None:
         """Stage *changes*."""
-        self._stage(self._store(gun), self._clock(), changes)
+        self._stage(self._at(gun), self._clock(), changes)
 
     def add(
         self, *paths: str | os.PathLike[str], name: str = "", custom: Any = None, gun: str | Gun | None = None
@@ -267,13 +267,25 @@ class Publisher:
         """Return who may sign what; see :func:`trustreg.survey.seats`."""
         return self._wiring.seats(self._at(gun), self._clock())
 
-    def key(self, text: str) -> Key:
-        """Return a public key for a change: that in the PEM file *text*, or of the key here whose id begins so."""
-        return self._wiring.public_key(text)
+    def key(self, text: str, gun: str | Gun | None = None, role: str = "") -> Key:
+        """Return a public key for a change: that in the PEM file *text*, or of the key here whose id begins so.
 
-    def new_key(self, role: str, kind: str = "ed25519", gun: str | Gun | None = None) -> Key:
+        Collections on trust servers list keys in another way than those in stores, and a root key with a certificate:
+        there *gun* and *role* have to be named.
+        """
+        return self._wiring.public_key(text, Gun(gun) if isinstance(gun, str) else gun, role)
+
+    def new_key(self, role: str, kind: str | None = None, gun: str | Gun | None = None) -> Key:
         """Make a key that is to sign *role*, keep it here, and return it for a change."""
         return self._wiring.new_key(role, self._at(gun), kind)
+
+    def server_key(self, role: str, gun: str | Gun | None = None) -> Key:
+        """Have the trust server make a key for *role*, snapshot or timestamp, and return it for a change."""
+        return self._author.offered_key(self._at(gun), role)
+
+    def delete(self, gun: str | Gun) -> None:
+        """Remove the collection *gun* from its trust server."""
+        self._author.delete(self._at(gun))
 
     def prepare(self, *changes: Change, gun: str | Gun | None = None, whole: bool = False) -> Ceremony:
         """Return a ceremony that brings *changes* about; see :meth:`trustreg.publisher.Publisher.prepare`."""
@@ -314,11 +326,6 @@ class Publisher:
 
     def _at(self, gun: str | Gun | None) -> Gun:
         return _home(self._wiring, gun)
-
-    def _store(self, gun: str | Gun | None) -> Gun:
-        home = self._at(gun)
-        self._wiring.require_store(home, "to change who signs")
-        return home
 
     def _additions(self, image: str | Reference) -> tuple[Gun, datetime, tuple[Change, ...]]:
         named, now = self._wiring.logical(_reference(image)), self._clock()

@@ -17,7 +17,7 @@ from trustreg.names import ROOT, Gun
 from trustreg.values import dataclass, field
 from trustreg.verify.pinning import Pins, anchor
 from trustreg.verify.requests import Floor, Keep, Memory, Remember
-from trustreg.verify.workflow import Flow, Found, Limits, Workflow
+from trustreg.verify.workflow import RELEASED, Flow, Found, Limits, Workflow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +63,7 @@ class Reader:
         limits: What its metadata may cost.
         max_age: For how long what was read may answer again without anybody being asked.
         root_age: For how long nobody is asked for a newer root, where something else has to be asked for.
+        roles: The roles whose word counts, in order, where there is no tree of delegations.
     """
 
     def __init__(
@@ -75,7 +76,9 @@ class Reader:
         limits: Limits | None = None,
         max_age: timedelta = timedelta(0),
         root_age: timedelta = timedelta(0),
+        roles: tuple[str, ...] = RELEASED,
     ) -> None:
+        self._roles = roles
         self._gun, self._dialect, self._where = gun, dialect, where
         self._pins, self._limits = pins, limits
         self._max_age, self._root_age = max_age, root_age
@@ -113,7 +116,7 @@ class Reader:
         After :meth:`recall`, nobody is asked for this either.
         """
         workflow = self.workflow
-        flow = workflow.find(name)
+        flow = workflow.find(name, self._roles)
         found = yield from from_memory(flow, self._dialect) if self._alone else flow
         return self._target(workflow, found) if found else None
 

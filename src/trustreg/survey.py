@@ -6,7 +6,7 @@ from datetime import datetime
 
 from trustreg.client import Site, drive
 from trustreg.errors import UntrustedError
-from trustreg.metadata import Bins, Delegation, Key, Role, Signed
+from trustreg.metadata import Bins, Delegation, Key, Role, Signed, Targets
 from trustreg.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, TOP_LEVEL
 from trustreg.publishing import Reading, unattended
 from trustreg.values import dataclass, field
@@ -30,6 +30,7 @@ class Seat:
         hash_prefixes: The same as beginnings of the sha256 of names.
         terminating: What it may speak for and does not list, nobody after it may.
         bins: How many there are; ``None`` where it is a role.
+        failed: Why what is published of the role counts for nobody; ``None`` where it does, or there is nothing.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Seat:
     hash_prefixes: tuple[str, ...] = field(default=(), repr=False)
     terminating: bool = False
     bins: int | None = None
+    failed: UntrustedError | None = None
 
 
 def seats(site: Site, now: datetime) -> tuple[Seat, ...]:
@@ -73,12 +75,23 @@ def seats(site: Site, now: datetime) -> tuple[Seat, ...]:
             found.append(_seat(reading, part.bins, delegator, dict(part.keys), None))
             continue
         for delegation in part.delegations:
-            loaded = reading.load(delegation.name)
-            found.append(_seat(reading, delegation, delegator, dict(part.keys), loaded))
+            loaded, failed = _load(reading, delegation.name)
+            seat = _seat(reading, delegation, delegator, dict(part.keys), loaded)
+            found.append(replace(seat, failed=failed))
             if loaded and delegation.name not in seen:
                 seen.add(delegation.name)
                 ahead.append(delegation.name)
     return tuple(found)
+
+
+def _load(reading: Reading, role: str) -> tuple[Verified[Targets] | None, UntrustedError | None]:
+    """Load *role*; in Notary one that fails stands beside the others, so that somebody can mend it."""
+    try:
+        return reading.load(role), None
+    except UntrustedError as exc:
+        if unattended(reading.site):
+            raise
+        return None, exc
 
 
 def _signed_by(reading: Reading, role: Role, keys: Mapping[str, Key], part: Verified[Signed]) -> tuple[str, ...]:

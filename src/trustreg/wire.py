@@ -143,11 +143,9 @@ class Wiring:
         """Return the files of the collection of *gun* as of *now*.
 
         Raises:
-            SettingError: It is on a trust server, which keeps no files.
             UntrustedError: A check failed.
             UnavailableError: An answer could not be had.
         """
-        self.require_store(gun, "to fetch files")
         return Shelf(self._site(gun), gun, now)
 
     def seats(self, gun: Gun, now: datetime) -> tuple[Seat, ...]:
@@ -173,9 +171,19 @@ class Wiring:
         return Author(self._writable, self.keystore(), stage, _certify)
 
     def init(
-        self, gun: Gun, *, root_kind: str | None, kind: str, use: Iterable[str] = (), hold_snapshot: bool = False
+        self,
+        gun: Gun,
+        *,
+        root_kind: str | None = None,
+        kind: str = "ed25519",
+        use: Iterable[str] = (),
+        hold_snapshot: bool = False,
+        certificates: str | None = None,
     ) -> Published:
-        """Begin the collection *gun* with keys that are here, by the beginnings of their ids, or new ones."""
+        """Begin the collection *gun* with keys that are here, by the beginnings of their ids, or new ones.
+
+        *certificates* is a PEM file with that of the root key, and those between it and its CA.
+        """
         from trustreg.sign.signer import LocalSigner
 
         stored = self.stored(gun)
@@ -188,7 +196,15 @@ class Wiring:
             return LocalSigner.generate(root_kind if role == ROOT else kind)
 
         held = [self.held(start) for start in use]
-        return self.publisher().init(gun, self.now(), make, use=held, hold_snapshot=hold_snapshot)
+        chain: tuple[bytes, ...] = ()
+        if certificates:
+            from trustreg.io.files import read_bounded
+            from trustreg.sign.keyfile import LARGEST_KEY_FILE, read_certificates
+
+            chain = read_certificates(read_bounded(Path(certificates), LARGEST_KEY_FILE), certificates)
+            if not chain:
+                raise KeyFileError(certificates, "it holds no PEM certificate")
+        return self.publisher().init(gun, self.now(), make, use=held, hold_snapshot=hold_snapshot, certificates=chain)
 
     def onlooker(self) -> Author:
         """Return a writer of all configured collections without any keys: for drafts that show what is missing."""
@@ -269,35 +285,66 @@ class Wiring:
         ids = (held.id, self.listed(held).id if held.public else "")
         return any(keyid.startswith(start.lower()) for keyid in ids)
 
-    def here(self) -> dict[bytes, HeldKey]:
-        """Return the keys that are here by their public half, as far as that is known without opening them."""
+    def here(self) -> dict[str, HeldKey]:
+        """Return the keys that are here by their ids, which are those of the plain public keys."""
         held = self.keystore().keys()
-        return {key.public: key for key in held if key.public}
+        return {each.id: each for each in held}
 
-    def listed(self, held: HeldKey) -> Key:
-        """Return the key *held* as stores list it."""
-        from trustreg.dialects.tuf1 import Tuf1
+    def plain_id(self, key: Key) -> str:
+        """Return the id that the private half of *key* goes by where it is kept."""
+        from trustreg.publishing import plain_id
 
-        key = held if held.public else self.keystore().open(held)
-        return Tuf1().key(key.kind, key.public)
+        return plain_id(key)
 
-    def public_key(self, text: str) -> Key:
-        """Return a public key as stores list it: that in the PEM file *text*, or of the key here whose id begins so.
+    def listed(self, held: HeldKey, gun: Gun | None = None, role: str = "") -> Key:
+        """Return the key *held* as the collection of *gun* lists it for *role*, or as stores do.
+
+        A trust server's collection lists its root keys with certificates, so one is made.
+        """
+        notary = gun is not None and not self.stored(gun)
+        key = held if held.public and not (notary and role == ROOT) else self.keystore().open(held)
+        return self._listed(key, gun if notary else None, role)
+
+    def _listed(self, key: HeldKey | Signer, gun: Gun | None, role: str) -> Key:
+        """Return *key* as *gun* lists it, which is on a trust server, or as stores do."""
+        if gun is None:
+            from trustreg.dialects.tuf1 import Tuf1
+
+            return Tuf1().key(key.kind, key.public)
+        from trustreg.dialects.notary1 import Notary1
+
+        certified = (_certify(cast("Signer", key), gun, self.now()),) if role == ROOT else ()
+        return Notary1().key(key.kind, key.public, certified)
+
+    def public_key(self, text: str, gun: Gun | None = None, role: str = "") -> Key:
+        """Return a public key as the collection of *gun* lists it for *role*, or as stores do.
+
+        Args:
+            text: A PEM file with it, or with a certificate where *gun* is on a trust server; or how the id of a key
+                begins that is here.
+            gun: The collection.
+            role: What it is to sign.
 
         Raises:
             KeyFileError: It is neither.
         """
         if not Path(text).is_file():
-            return self.listed(self.held(text))
+            return self.listed(self.held(text), gun, role)
+        from trustreg.dialects.notary1 import Notary1
         from trustreg.dialects.tuf1 import Tuf1
         from trustreg.io.files import read_bounded
-        from trustreg.sign.keyfile import LARGEST_KEY_FILE, read_public
+        from trustreg.sign.keyfile import LARGEST_KEY_FILE, read_certificates, read_public
         from trustreg.sign.signer import describe
 
-        return Tuf1().key(*describe(read_public(read_bounded(Path(text), LARGEST_KEY_FILE), text)))
+        raw, stored = read_bounded(Path(text), LARGEST_KEY_FILE), gun is None or self.stored(gun)
+        certificates = () if stored else read_certificates(raw, text)
+        if role == ROOT and not stored and not certificates:
+            raise KeyFileError(text, "a root key of a collection on a trust server has to be a certificate for it")
+        kind, public = describe(read_public(raw, text))
+        return Tuf1().key(kind, public) if stored else Notary1().key(kind, public, certificates)
 
-    def new_key(self, role: str, gun: Gun, kind: str) -> Key:
-        """Make a key that is to sign *role* in the collection of *gun*, keep it here, and return it as stores list it.
+    def new_key(self, role: str, gun: Gun, kind: str | None = None) -> Key:
+        """Make a key that is to sign *role* in the collection of *gun*, keep it here, and return it as that lists it.
 
         Raises:
             SettingError: There is no such *kind*.
@@ -305,10 +352,18 @@ class Wiring:
         """
         from trustreg.sign.signer import LocalSigner
 
+        stored = self.stored(gun)
+        kind = kind or ("ecdsa" if role == ROOT and not stored else "ed25519")
         if kind not in _KINDS:
             raise SettingError("kind of key", f"{kind!r} is none of {', '.join(sorted(_KINDS))}")
-        home = None if role == ROOT else str(self._config.collection(gun))
-        return self.listed(self.keystore().add(LocalSigner.generate(kind), role, home))
+        home, signer = self._config.collection(gun), LocalSigner.generate(kind)
+        listed = self._listed(signer, None if stored else home, role)
+        self.keystore().add(signer, role, None if role == ROOT else str(home))
+        return listed
+
+    def forget_key(self, key: Key) -> None:
+        """Remove the private half of *key*, which was made here a moment ago."""
+        self.keystore().remove(self.here()[self.plain_id(key)])
 
     def passphrases(self) -> Passphrases:
         """Return where passphrases come from."""
@@ -437,7 +492,7 @@ class Shelf:
     """The files of one collection as of one moment: look them up, and fetch them.
 
     Args:
-        site: The collection, in a store.
+        site: The collection.
         gun: On whose behalf it is asked.
         now: The time.
 
@@ -451,7 +506,7 @@ class Shelf:
 
         self._site, self._gun = site, gun
         where = site.repository.where
-        self._reader = Reader(site.gun, site.dialect, where=where, pins=site.pins, limits=site.limits)
+        self._reader = Reader(site.gun, site.dialect, where=where, pins=site.pins, limits=site.limits, roles=site.roles)
         client.drive(self._reader.refresh(now), site.repository, site.cache)
 
     @property
@@ -472,7 +527,13 @@ class Shelf:
         return found
 
     def fetch(self, target: Target, path: Path, progress: Progress | None = None) -> bool:
-        """Have *target* at *path*; return whether it had to be fetched; see :func:`trustreg.io.download.download`."""
+        """Have *target* at *path*; return whether it had to be fetched; see :func:`trustreg.io.download.download`.
+
+        Raises:
+            SettingError: The collection is on a trust server, which keeps no files.
+        """
+        if not self._site.dialect.rules.tree:
+            raise SettingError("store", f"{self._gun} is on a trust server, which keeps no files: only check them")
         from trustreg.io.download import download
 
         return download(cast("TargetFiles", self._site.repository), target, path, progress)

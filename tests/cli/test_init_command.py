@@ -46,7 +46,7 @@ def test_the_snapshot_key_can_be_held(desk: Desk) -> None:
     said = desk.do("init", "--hold-snapshot-key", "--format", "json", desk.gun)
 
     assert json.loads(said.out)["published"] == [
-        {"gun": desk.gun, "versions": {"root": 1, "targets": 1, "snapshot": 1}, "changes": []}
+        {"gun": desk.gun, "versions": {"root": 1, "targets": 1, "snapshot": 1}, "waiting": [], "changes": []}
     ]
     assert roles(desk, desk.gun)["snapshot"] == [keys(desk)["snapshot"]["id"]]
 

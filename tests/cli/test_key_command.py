@@ -292,7 +292,9 @@ def test_add_uri(cli: Cli, tmp_path: Path) -> None:
     assert cli("add-uri", "nonsense", "--public", tmp_path / "key.pub", "--role", "root").code == 2
 
 
-@pytest.mark.parametrize("name", ["generate", "import", "export", "list", "passwd", "remove", "migrate", "add-uri"])
+@pytest.mark.parametrize(
+    "name", ["generate", "import", "export", "list", "passwd", "remove", "migrate", "add-uri", "rotate"]
+)
 def test_help_has_an_example(cli: Cli, name: str, capfd: pytest.CaptureFixture[str]) -> None:
     """
     Of this very command.
@@ -305,7 +307,7 @@ def test_every_command_has_a_test_of_its_help() -> None:
     """
     A new one has to join the list above.
     """
-    names = {"generate", "import", "export", "list", "passwd", "remove", "migrate", "add-uri"}
+    names = {"generate", "import", "export", "list", "passwd", "remove", "migrate", "add-uri", "rotate"}
 
     assert names == set(command.key.commands)
 

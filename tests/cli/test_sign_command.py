@@ -119,6 +119,7 @@ def test_as_json(mine: Desk) -> None:
             {
                 "gun": mine.gun,
                 "versions": {"targets": 2},
+                "waiting": [],
                 "changes": [
                     {
                         "action": "add",

@@ -212,19 +212,16 @@ def test_a_store_and_a_server(stall: Desk, monkeypatch: pytest.MonkeyPatch, tmp_
 
 def test_what_takes_a_store_says_so(desk: Desk, tmp_path: Path) -> None:
     """
-    A trust server has no place for files, ceremonies, and changes of keys that are not its own way.
+    A trust server has no place for files, ceremonies, and what only TUF has.
     """
     desk.begin()
     (tmp_path / "f").write_text("x")
 
     for command in (
-        ["add", tmp_path / "f", "--gun", desk.gun],
         ["fetch", "f", "--gun", desk.gun],
         ["lint", desk.gun],
         ["prune", desk.gun],
         ["role", "sign", "root", "--gun", desk.gun],
-        ["role", "threshold", "root", "1", "--gun", desk.gun],
-        ["role", "add-key", "targets", "--gun", desk.gun, "--no-publish"],
         ["ceremony", "prepare", tmp_path / "c", "--renew", "root", "--gun", desk.gun],
     ):
         said = desk.run(*command)

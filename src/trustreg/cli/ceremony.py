@@ -206,4 +206,4 @@ def _print(ceremony: Ceremony, file: Path, as_: str) -> None:
 
 def _here(wiring: Wiring) -> set[str]:
     """Return the ids that the keys here are listed under."""
-    return {wiring.listed(held).id for held in wiring.here().values()}
+    return {wiring.listed(held).id for held in wiring.here().values() if held.public}

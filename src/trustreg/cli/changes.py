@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 from trustreg.cli.render import moment, say
 from trustreg.sign.changes import (
     AddTarget,
+    Amend,
     Delegate,
     DelegateBins,
+    Purge,
     RemoveTarget,
     SetExpiry,
     SetKeys,
@@ -32,6 +34,9 @@ def print_published(published: Published) -> None:
         say(f"{published.gun}: nothing to publish")
         return
     say(f"{published.gun}: published {versions(published)}")
+    for role in published.waiting:
+        after = f"trustreg witness {published.gun} {role}"
+        say(f"trustreg: {role} counts for nobody until one who may sign it has run `{after}`", err=True)
 
 
 def versions(published: Published) -> str:
@@ -45,11 +50,12 @@ def spell_published(published: Published) -> dict[str, Any]:
     return {
         "gun": str(published.gun),
         "versions": dict(published.versions),
+        "waiting": list(published.waiting),
         "changes": [spell_change(change) for change in published.changes],
     }
 
 
-def spell_change(change: Change) -> dict[str, Any]:  # noqa: PLR0911 # one for each kind
+def spell_change(change: Change) -> dict[str, Any]:  # noqa: C901, PLR0911 # one for each kind
     """Return a change."""
     match change:
         case AddTarget(role=role, name=name, meta=meta):
@@ -58,6 +64,20 @@ def spell_change(change: Change) -> dict[str, Any]:  # noqa: PLR0911 # one for e
             return {"action": "remove", "role": role, "tag": name}
         case Witness(role=role):
             return {"action": "witness", "role": role}
+        case Amend():
+            return {
+                "action": "amend",
+                "role": change.role,
+                "name": change.name,
+                "add": keyids(change.add_keys),
+                "remove": list(change.remove_keys),
+                "addPaths": list(change.add_paths),
+                "removePaths": list(change.remove_paths),
+                "clearPaths": change.clear_paths,
+                "threshold": change.threshold,
+            }
+        case Purge(role=role, keys=keys):
+            return {"action": "purge", "role": role, "remove": list(keys)}
         case SetKeys():
             gone, many = list(change.remove), change.threshold
             spelled = {"action": "set-keys", "role": change.role, "add": keyids(change.add), "remove": gone}
@@ -85,7 +105,7 @@ def spell_change(change: Change) -> dict[str, Any]:  # noqa: PLR0911 # one for e
             return {"action": "set-expiry", "role": change.role, "expires": until, "lifetime": seconds}
 
 
-def say_change(change: Change, prefix: str = "") -> str:  # noqa: PLR0911 # one for each kind
+def say_change(change: Change, prefix: str = "") -> str:  # noqa: C901, PLR0911 # one for each kind
     """Return a change as a line for people; *prefix* stands before the names of targets."""
     match change:
         case AddTarget(role=role, name=name, meta=meta):
@@ -94,6 +114,10 @@ def say_change(change: Change, prefix: str = "") -> str:  # noqa: PLR0911 # one 
             return f"{prefix}{name} is no longer signed by {role}"
         case Witness(role=role):
             return f"{prefix.removesuffix(':') + ': ' if prefix else ''}{role} is signed again"
+        case Amend(name=name):
+            return f"{name}: {', '.join(_new_terms(change)) or 'stays as it is'}"
+        case Purge(role=role, keys=keys):
+            return f"{role}: no role below it is signed by {', '.join(f'key {keyid[:12]}' for keyid in keys)}"
         case SetKeys(role=role):
             return f"{role}: {', '.join(_new_keys(change)) or 'stays as it is'}"
         case Delegate(role=role, name=name):
@@ -131,6 +155,15 @@ def _new_keys(change: SetKeys) -> Iterator[str]:
     yield from (f"- key {keyid[:12]}" for keyid in change.remove)
     if change.threshold is not None:
         yield f"needs {change.threshold}"
+
+
+def _new_terms(change: Amend) -> Iterator[str]:
+    keys = SetKeys(role=change.name, add=change.add_keys, remove=change.remove_keys, threshold=change.threshold)
+    yield from _new_keys(keys)
+    if change.clear_paths:
+        yield "- all paths"
+    yield from (f"- path {path}*" for path in change.remove_paths)
+    yield from (f"+ path {path}*" for path in change.add_paths)
 
 
 def _by(threshold: int, keys: tuple[Key, ...]) -> str:

@@ -1,4 +1,4 @@
-"""``trustreg add`` and ``fetch``: any file can be a target, not only the manifest of an image."""
+"""``trustreg add``, ``check`` and ``fetch``: any file can be a target, not only the manifest of an image."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ from trustreg.cli.options import as_format, gun_option, reading, writing
 from trustreg.cli.progress import progress, transfer
 from trustreg.cli.render import announce, moment, print_json, say, vouched
 from trustreg.errors import SettingError
+from trustreg.metadata import FileMeta
+from trustreg.names import Digest
+from trustreg.reader import Receipt
 from trustreg.wire import Wiring, gather
 
 if TYPE_CHECKING:
@@ -37,11 +40,18 @@ def _json(_ctx: click.Context, _param: click.Parameter, text: str | None) -> Any
         raise click.BadParameter(f"this is not JSON: {exc}.") from exc
 
 
+def _digests(_ctx: click.Context, _param: click.Parameter, texts: tuple[str, ...]) -> dict[str, bytes]:
+    digests = [Digest.parse(text) for text in texts]
+    return {digest.algorithm: bytes.fromhex(digest.hex) for digest in digests}
+
+
 @click.command(short_help="Upload files and sign them.")
-@click.argument("paths", type=_PATH, nargs=-1, required=True, metavar="PATH...")
+@click.argument("paths", type=_PATH, nargs=-1, metavar="PATH...")
 @click.option("--name", default="", help="What to call the file; ending in a slash, what to put before each name.")
-@click.option("--role", help="The role that is to list them, instead of the one that readers find first.")
+@click.option("--role", "roles", multiple=True, help="List them in this role and no other. Repeatable.")
 @click.option("--custom", callback=_json, metavar="JSON", help="What is to be said of them besides.")
+@click.option("--digest", "digests", multiple=True, callback=_digests, metavar="sha256:HEX", help="Instead of PATH.")
+@click.option("--length", type=click.IntRange(0), help="Of what --digest is of, in bytes.")
 @gun_option
 @no_publish_option
 @as_format
@@ -50,8 +60,10 @@ def add(
     wiring: Wiring,
     paths: tuple[Path, ...],
     name: str,
-    role: str | None,
+    roles: tuple[str, ...],
     custom: Any,
+    digests: dict[str, bytes],
+    length: int | None,
     gun: Gun | None,
     as_: str,
     *,
@@ -60,24 +72,62 @@ def add(
     """Upload the file at each PATH to the store, and sign it as a target of the collection there.
 
     A file is called by its last name; a folder stands for all files in it, called by their path from that folder on.
+    A trust server takes no files: there, only what the file is is signed, and where it is kept is up to you. What is
+    not at hand is signed by its --digest, --length and --name.
 
     \b
     Examples:
       trustreg add --store dir:/srv/trust --name docs/ manual.pdf
       trustreg add --store s3://trust/tools dist
       trustreg add --store dir:/srv/trust --name latest/tool --custom '{"arch": "arm64"}' build/tool
+      trustreg add --gun registry.example/team/app --name manual.pdf build/manual.pdf
     """
+    if bool(paths) == bool(digests):
+        raise click.UsageError("Say what: PATH, or --digest, --length and --name.")
     home, now = wiring.collection(gun), wiring.now()
+    if digests:
+        if not name or length is None:
+            raise click.UsageError("With --digest, say --length and --name too.")
+        meta = FileMeta(length=length, hashes=digests, custom=custom)
+        listed = wiring.publisher().listing(home, name, meta, now, roles)
+        finish(wiring, [(home, change) for change in listed], as_, no_publish=no_publish)
+        return
     with progress("reading"):
         contents = gather(paths, name, custom)
     changes: list[AddTarget] = []
     for content in contents:
         with transfer(content.name) as tell:
             told = replace(content, open=partial(_open, content, tell))
-            changes += wiring.publisher().add_files(home, [told], now)
-    if role:
-        changes = [replace(change, role=role) for change in changes]
+            changes += wiring.publisher().add_files(home, [told], now, roles)
     finish(wiring, [(home, change) for change in changes], as_, no_publish=no_publish)
+
+
+@click.command(short_help="Say whether a file is what was signed.")
+@click.argument("name")
+@click.argument("path", type=click.Path(path_type=Path, allow_dash=True))
+@gun_option
+@as_format
+@reading
+def check(wiring: Wiring, name: str, path: Path, gun: Gun | None, as_: str) -> None:
+    """Say whether the file at PATH, or what standard input brings where that is -, is what is signed as NAME.
+
+    \b
+    Examples:
+      trustreg check --gun registry.example/team/app manual.pdf build/manual.pdf
+      trustreg check --store dir:/srv/trust docs/manual.pdf -
+    """
+    home = wiring.collection(gun)
+    with progress(f"reading {home}"):
+        target = wiring.shelf(home, wiring.now()).find(name)
+    receipt = Receipt(target)
+    with click.open_file(str(path), "rb") as source:
+        while piece := source.read(_PIECE):
+            receipt.take(piece)
+    receipt.close()
+    if as_ == "json":
+        print_json({"files": [_spell(target, path, fetched=False)]})
+    else:
+        say(f"{path}  {target.name} {vouched(target)}")
 
 
 @click.command(short_help="Download files that are signed.")
@@ -105,6 +155,7 @@ def fetch(
     if output and (len(names) > 1 or directory):
         raise click.UsageError("--output is for one file; --directory takes several.")
     home = wiring.collection(gun)
+    wiring.require_store(home, "to fetch files")
     with progress(f"reading {home}"):
         shelf = wiring.shelf(home, wiring.now())
         targets = [shelf.find(name) for name in names]
@@ -180,4 +231,5 @@ class _Told:
         self._file.close()
 
 
+_PIECE = 1 << 20  # bytes
 _LONGEST_NAME = 200  # bytes; a file name has 255

@@ -8,10 +8,15 @@ from typing import Any
 
 import click
 
-from trustreg.cli.options import GUN, as_format, with_keys
+from trustreg.cli.chosen import Keys
+from trustreg.cli.finish import finish, no_publish_option
+from trustreg.cli.options import GUN, as_format, with_keys, writing
+from trustreg.cli.progress import progress
 from trustreg.cli.render import complain, print_json, say, table
-from trustreg.names import ROOT, Gun, is_role
+from trustreg.errors import ChangeError, InputError
+from trustreg.names import ROOT, SNAPSHOT, TIMESTAMP, Gun, is_role
 from trustreg.ports import HeldKey
+from trustreg.sign.changes import SetKeys
 from trustreg.wire import Wiring
 
 
@@ -233,6 +238,62 @@ def add_uri(wiring: Wiring, uri: str, public: Path, role: str, gun: str | None, 
 
     found = read_public(read_bounded(public, LARGEST_KEY_FILE), str(public))
     _print_new((wiring.keystore().add_uri(uri, found, role, gun),), as_)
+
+
+@key.command(short_help="Replace the keys of a role.")
+@click.argument("gun", type=GUN)
+@click.argument("name", metavar="ROLE")
+@click.option("--key", "keys", multiple=True, metavar="KEY", help="The new key; without it, one is made. Repeatable.")
+@click.option(
+    "-r", "--server-managed", is_flag=True, help="Let the trust server make it, and sign: timestamp, snapshot."
+)
+@click.option("--kind", type=click.Choice(["ed25519", "ecdsa", "rsa"]), help="Kind of a new key.")
+@no_publish_option
+@as_format
+@writing
+def rotate(
+    wiring: Wiring,
+    gun: Gun,
+    name: str,
+    keys: tuple[str, ...],
+    kind: str | None,
+    as_: str,
+    *,
+    server_managed: bool,
+    no_publish: bool,
+) -> None:
+    """Replace all keys of ROLE in the collection GUN by each KEY, or by a new one, and publish that.
+
+    Whatever the role signed is signed again; a new root is signed by old keys and new ones. Who signs snapshots on a
+    trust server, you or the server, changes with --server-managed or without. To replace one key of several:
+    `trustreg role rotate-key`. The private half of an old key stays where it is: `trustreg key remove` deletes it.
+
+    \b
+    Examples:
+      trustreg key rotate registry.example/team/app targets
+      trustreg key rotate registry.example/team/app root --key new-root.crt
+      trustreg key rotate registry.example/team/app timestamp --server-managed
+    """
+    home = wiring.collection(gun)
+    made = Keys(wiring, home)
+    if server_managed and (keys or name not in {SNAPSHOT, TIMESTAMP}):
+        raise click.UsageError("The trust server has keys of its own, for snapshot and timestamp.")
+    if name == TIMESTAMP and not server_managed and not wiring.stored(home):
+        raise click.UsageError("The trust server signs the timestamp: say --server-managed.")
+    try:
+        with progress(f"reading {home}"):
+            old = [key.id for seat in wiring.seats(home, wiring.now()) if seat.name == name for key in seat.keys]
+        if not old:
+            raise ChangeError(name, "", "there is no such role")
+        new = (wiring.publisher().offered_key(home, name),) if server_managed else made.named(keys, name, kind)
+        ids = {key.id for key in new}
+        gone = tuple(keyid for keyid in old if keyid not in ids)
+        change = SetKeys(role=name, add=new, remove=gone, threshold=1 if server_managed else None)
+        finish(wiring, [(home, change)], as_, no_publish=no_publish)
+    except InputError:
+        made.forget()
+        raise
+    made.announce()
 
 
 def _print_new(held: tuple[HeldKey, ...], as_: str) -> None:

@@ -11,6 +11,7 @@ from trustreg.cli.render import (
     print_json,
     spell_contents,
 )
+from trustreg.errors import SettingError
 from trustreg.names import Gun, Reference
 from trustreg.wire import Wiring
 
@@ -42,20 +43,35 @@ def list_(ctx: click.Context, wiring: Wiring, gun: Gun | None, as_: str) -> None
 
 
 @click.command(short_help="Show who may sign, who did, and until when.")
-@click.argument("image", type=IMAGE, required=False)
-@as_format
+@click.argument("images", nargs=-1, metavar="[IMAGE...]")
+@click.option(
+    "--format",
+    "as_",
+    type=click.Choice(["text", "json", "docker"]),
+    default="text",
+    show_default=True,
+    help="How to print it; docker: as docker trust inspect does.",
+)
 @reading
 @click.pass_context
-def inspect(ctx: click.Context, wiring: Wiring, image: Reference | None, as_: str) -> None:
+def inspect(ctx: click.Context, wiring: Wiring, images: tuple[str, ...], as_: str) -> None:
     """Show who may sign in the collection of IMAGE, who did, until when, and what is signed under its tag.
 
-    Without IMAGE, show the collection that a store is the place of.
+    Without IMAGE, show the collection that a store is the place of. With --format docker there may be several, on trust
+    servers, and without a tag all of them are shown.
 
     \b
     Examples:
       trustreg inspect registry.example/team/app:1.0
       trustreg inspect --store https://trust.example/tools
+      trustreg inspect --format docker registry.example/team/app
     """
+    if as_ == "docker":
+        _inspect_for_docker(ctx, wiring, images)
+        return
+    if len(images) > 1:
+        raise click.UsageError("One IMAGE at a time, but for --format docker.")
+    image: Reference | None = IMAGE.convert(images[0], None, ctx) if images else None
     home, tag = wiring.collection(image and image.gun), image and image.tag
     with progress(f"reading {home}"):
         contents = wiring.verifier().contents(home, wiring.now())
@@ -64,3 +80,26 @@ def inspect(ctx: click.Context, wiring: Wiring, image: Reference | None, as_: st
     else:
         print_inspection(contents, tag, stored=wiring.stored(home))
     ctx.exit(EXIT_REFUSED if contents.failed else 0)
+
+
+def _inspect_for_docker(ctx: click.Context, wiring: Wiring, images: tuple[str, ...]) -> None:
+    from trustreg.cli.docker import docker_report
+
+    if not images:
+        raise click.UsageError("Say which IMAGE.")
+    reports, failed = [], False
+    try:
+        for text in images:
+            image: Reference = IMAGE.convert(text, None, ctx)
+            named = ":" in text.rpartition("/")[2].partition("@")[0]
+            home = wiring.collection(image.gun)
+            if wiring.stored(home):
+                raise SettingError("--format docker", f"{home} is in a store, which Docker knows nothing of")
+            with progress(f"reading {home}"):
+                contents = wiring.verifier().contents(home, wiring.now())
+                seats = wiring.seats(home, wiring.now())
+            reports.append(docker_report(text, contents, seats, image.tag if named else None, wiring.plain_id))
+            failed = failed or bool(contents.failed)
+    finally:
+        print_json(reports)
+    ctx.exit(EXIT_REFUSED if failed else 0)

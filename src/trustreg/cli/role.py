@@ -1,4 +1,4 @@
-"""``trustreg role``: who may sign what in a collection that is in a store."""
+"""``trustreg role``: who may sign what in a collection."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 import click
 
+from trustreg.cli.chosen import Keys
 from trustreg.cli.finish import finish, no_publish_option, result
 from trustreg.cli.options import DURATION, MOMENT, as_format, gun_option, reading, writing
 from trustreg.cli.progress import progress
-from trustreg.cli.render import moment, print_json, say, table
+from trustreg.cli.render import moment, print_json, table
 from trustreg.errors import ChangeError, InputError, KeyFileError
 
 if TYPE_CHECKING:
@@ -31,9 +32,7 @@ _keys = click.argument("keys", nargs=-1, metavar="[KEY...]")
 _kind = click.option(
     "--kind",
     type=click.Choice(["ed25519", "ecdsa", "rsa"]),
-    default="ed25519",
-    show_default=True,
-    help="Kind of a new key.",
+    help="Kind of a new key: ed25519, for the root of a collection on a trust server ecdsa.",
 )
 _threshold = click.option("--threshold", type=click.IntRange(1), help="How many of the keys have to sign.")
 _by_whom = click.option("--by", "delegator", metavar="ROLE", help="Who delegates to the role, where several do.")
@@ -42,42 +41,14 @@ _delegator = click.option(
 )
 
 
-class _Keys:
-    """The keys of a command: those it names, or a new one; a new one goes again if it was not needed in the end."""
-
-    def __init__(self, wiring: Wiring, gun: Gun) -> None:
-        self._wiring, self._gun = wiring, gun
-        self._made: list[Key] = []
-
-    def named(self, texts: tuple[str, ...], role: str, kind: str) -> tuple[Key, ...]:
-        """Return the keys *texts*, or a new one for *role*."""
-        return tuple(map(self._wiring.public_key, texts)) or (self.new(role, kind),)
-
-    def new(self, role: str, kind: str) -> Key:
-        """Return a new key for *role*."""
-        self._made.append(self._wiring.new_key(role, self._gun, kind))
-        return self._made[-1]
-
-    def announce(self) -> None:
-        """Say which are new."""
-        for key in self._made:
-            say(f"trustreg: made key {self._wiring.held(key.id).id}, listed as {key.id}", err=True)
-
-    def forget(self) -> None:
-        """Remove what was made."""
-        for key in self._made:
-            self._wiring.keystore().remove(self._wiring.held(key.id))
-
-
-def _changing(command: Callable[Concatenate[Wiring, Gun, _Keys, P], list[Change]]) -> Callable[..., None]:
+def _changing(command: Callable[Concatenate[Wiring, Gun, Keys, P], list[Change]]) -> Callable[..., None]:
     """Make a command of what returns changes: they are published or staged, and said."""
 
     @wraps(command)
     def changing(wiring: Wiring, /, **given: Any) -> None:
         gun, no_publish, as_ = (given.pop(name) for name in ("gun", "no_publish", "as_"))
         home = wiring.collection(gun)
-        wiring.require_store(home, "to change who signs")
-        keys = _Keys(wiring, home)
+        keys = Keys(wiring, home)
         try:
             changes = command(wiring, home, keys, **given)  # type: ignore[call-arg] # click hands over what it takes
             finish(wiring, [(home, change) for change in changes], as_, no_publish=no_publish)
@@ -91,10 +62,12 @@ def _changing(command: Callable[Concatenate[Wiring, Gun, _Keys, P], list[Change]
 
 @click.group(short_help="Look at, and change, who may sign what.")
 def role() -> None:
-    """Look at, and change, who may sign what in a collection that is in a store.
+    """Look at, and change, who may sign what in a collection.
 
-    KEY is a public key (PEM) in a file, or how the id of a key begins that is here. A change is published at once if
-    the keys that it takes are here. If they are with others: --no-publish, then `trustreg ceremony prepare FILE`.
+    KEY is a public key (PEM) in a file, or how the id of a key begins that is here; on a trust server a file may hold
+    a certificate, as that of a root key has to. A change is published at once if the keys that it takes are here. If
+    they are with others, and the collection in a store: --no-publish, then `trustreg ceremony prepare FILE`. To
+    delegate on a trust server: `trustreg delegation`.
     """
 
 
@@ -118,11 +91,11 @@ def show(wiring: Wiring, name: str | None, gun: Gun | None, as_: str) -> None:
         raise ChangeError(name or "", "", "there is no such role")
     here = wiring.here()
     if as_ == "json":
-        print_json({"gun": str(home), "roles": [_spell(seat, here) for seat in seats]})
+        print_json({"gun": str(home), "roles": [_spell(wiring, seat, here) for seat in seats]})
         return
     table(("ROLE", "BY", "VERSION", "EXPIRES", "NEEDS", "SPEAKS FOR"), map(_row, seats))
     click.echo()
-    rows = ((s.name, key.id, key.kind, *_marks(s, key, here)) for s in seats for key in s.keys)
+    rows = ((s.name, key.id, key.kind, *_marks(wiring, s, key, here)) for s in seats for key in s.keys)
     table(("ROLE", "KEY ID", "KIND", "SIGNED", "HERE"), rows)
 
 
@@ -136,10 +109,10 @@ def show(wiring: Wiring, name: str | None, gun: Gun | None, as_: str) -> None:
 def add_key(
     wiring: Wiring,
     home: Gun,
-    made: _Keys,
+    made: Keys,
     name: str,
     keys: tuple[str, ...],
-    kind: str,
+    kind: str | None,
     threshold: int | None,
     delegator: str | None,
 ) -> list[Change]:
@@ -165,7 +138,7 @@ def add_key(
 def remove_key(
     wiring: Wiring,
     home: Gun,
-    made: _Keys,
+    made: Keys,
     name: str,
     keys: tuple[str, ...],
     threshold: int | None,
@@ -195,11 +168,11 @@ def remove_key(
 def rotate_key(
     wiring: Wiring,
     home: Gun,
-    made: _Keys,
+    made: Keys,
     name: str,
     old: str | None,
     new: str | None,
-    kind: str,
+    kind: str | None,
     delegator: str | None,
 ) -> list[Change]:
     """Replace KEY, or the only key, of ROLE by a new one.
@@ -227,7 +200,7 @@ def rotate_key(
 @click.argument("number", type=click.IntRange(1))
 @_by_whom
 @_changing
-def threshold(wiring: Wiring, home: Gun, made: _Keys, name: str, number: int, delegator: str | None) -> list[Change]:
+def threshold(wiring: Wiring, home: Gun, made: Keys, name: str, number: int, delegator: str | None) -> list[Change]:
     """Say that NUMBER of its keys have to sign ROLE.
 
     \b
@@ -254,7 +227,7 @@ def threshold(wiring: Wiring, home: Gun, made: _Keys, name: str, number: int, de
 def delegate(  # as many things are to be said of a delegation
     wiring: Wiring,
     home: Gun,
-    made: _Keys,
+    made: Keys,
     name: str,
     keys: tuple[str, ...],
     patterns: tuple[str, ...],
@@ -262,7 +235,7 @@ def delegate(  # as many things are to be said of a delegation
     delegator: str,
     threshold: int,
     position: int | None,
-    kind: str,
+    kind: str | None,
     *,
     terminating: bool,
 ) -> list[Change]:
@@ -296,7 +269,7 @@ def delegate(  # as many things are to be said of a delegation
 @click.argument("name")
 @_delegator
 @_changing
-def undelegate(wiring: Wiring, home: Gun, made: _Keys, name: str, delegator: str) -> list[Change]:
+def undelegate(wiring: Wiring, home: Gun, made: Keys, name: str, delegator: str) -> list[Change]:
     """Let the role NAME, or all bins whose names begin so, speak no more. What only they list is signed no more.
 
     \b
@@ -320,13 +293,13 @@ def undelegate(wiring: Wiring, home: Gun, made: _Keys, name: str, delegator: str
 def bins(
     wiring: Wiring,
     home: Gun,
-    made: _Keys,
+    made: Keys,
     number: int,
     keys: tuple[str, ...],
     delegator: str,
     prefix: str,
     threshold: int | None,
-    kind: str,
+    kind: str | None,
 ) -> list[Change]:
     """Spread the targets of a role over NUMBER bins, a power of two, by the hash of their names.
 
@@ -356,7 +329,7 @@ def bins(
 def expiry(
     wiring: Wiring,
     home: Gun,
-    made: _Keys,
+    made: Keys,
     name: str,
     until: datetime | None,
     lifetime: timedelta | None,
@@ -412,21 +385,15 @@ def _seats_of(wiring: Wiring, home: Gun, name: str, delegator: str | None) -> It
 
 def _pick(wiring: Wiring, listed: tuple[Key, ...], text: str, name: str) -> str:
     """Return the id of the one of *listed* that *text* means: how an id begins, or what else names a key."""
-    found = [key for key in listed if any(keyid.startswith(text.lower()) for keyid in (key.id, _plain_id(key)))]
+    called = text.lower()
+    found = [key for key in listed if key.id.startswith(called) or wiring.plain_id(key).startswith(called)]
     if not found:
         with suppress(KeyFileError):
-            public = wiring.public_key(text).public
-            found = [key for key in listed if key.public == public]
+            plain = wiring.plain_id(wiring.public_key(text))
+            found = [key for key in listed if wiring.plain_id(key) == plain]
     if len(found) != 1:
         raise KeyFileError(name, f"{'several' if found else 'none'} of its keys are called {text}")
     return found[0].id
-
-
-def _plain_id(key: Key) -> str:
-    """Return the id that private keys go by, where they are kept."""
-    from trustreg.sign.keyfile import key_id
-
-    return key_id(key.kind, key.public) if key.sound else ""
 
 
 def _row(seat: Seat) -> tuple[str, ...]:
@@ -434,17 +401,18 @@ def _row(seat: Seat) -> tuple[str, ...]:
     what += ["…"] if len(seat.hash_prefixes) > 4 else []
     what += ["(terminating)"] if seat.terminating else []
     name = f"{seat.name} ({seat.bins} bins)" if seat.bins else seat.name
-    version = "-" if seat.version is None else str(seat.version)
+    version = "failed" if seat.failed else "-" if seat.version is None else str(seat.version)
     expires = moment(seat.expires) if seat.expires else "-"
     return name, seat.delegator, version, expires, f"{seat.threshold} of {len(seat.keys)}", " ".join(what) or "-"
 
 
-def _marks(seat: Seat, key: Key, here: Mapping[bytes, HeldKey]) -> tuple[str, str]:
+def _marks(wiring: Wiring, seat: Seat, key: Key, here: Mapping[str, HeldKey]) -> tuple[str, str]:
     signed = "-" if seat.version is None else "yes" if key.id in seat.signed_by else "no"
-    return signed, here[key.public].id[:12] if key.public in here else "no"
+    plain = wiring.plain_id(key)
+    return signed, plain[:12] if plain in here else "no"
 
 
-def _spell(seat: Seat, here: Mapping[bytes, HeldKey]) -> dict[str, Any]:
+def _spell(wiring: Wiring, seat: Seat, here: Mapping[str, HeldKey]) -> dict[str, Any]:
     return {
         "name": seat.name,
         "delegator": seat.delegator,
@@ -456,7 +424,7 @@ def _spell(seat: Seat, here: Mapping[bytes, HeldKey]) -> dict[str, Any]:
                 "keyid": key.id,
                 "kind": key.kind,
                 "signed": None if seat.version is None else key.id in seat.signed_by,
-                "here": key.public in here,
+                "here": wiring.plain_id(key) in here,
             }
             for key in seat.keys
         ],
@@ -464,4 +432,5 @@ def _spell(seat: Seat, here: Mapping[bytes, HeldKey]) -> dict[str, Any]:
         "hashPrefixes": list(seat.hash_prefixes),
         "terminating": seat.terminating,
         "bins": seat.bins,
+        "failed": str(seat.failed) if seat.failed else None,
     }

@@ -44,7 +44,7 @@ def status(wiring: Wiring, gun: Gun | None, as_: str) -> None:
     staged = [change for _, change in wiring.onlooker().staged(home)]
     with progress(f"reading {home}"):
         standings = _standings(wiring, home, staged) if staged and wiring.stored(home) else ()
-    here = {wiring.listed(held).id for held in wiring.here().values()}
+    here = {wiring.listed(held).id for held in wiring.here().values() if held.public}
     if as_ == "json":
         roles = [_spell(standing, here) for standing in standings]
         print_json({"gun": str(home), "staged": [spell_change(change) for change in staged], "roles": roles})

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from trustreg.sign.changes import Change
 
 
+_roles = click.option("--role", "roles", multiple=True, metavar="ROLE", help="In this role, and no other. Repeatable.")
+
+
 @click.command(short_help="Begin the collection of a repository.")
 @click.argument("gun", type=GUN, required=False)
 @click.option("--hold-snapshot-key", is_flag=True, help="Keep the snapshot key here, not on the server.")
@@ -30,6 +33,9 @@ if TYPE_CHECKING:
     help="Kind of the other new keys.",
 )
 @click.option("--use", multiple=True, metavar="KEYID", help="Use this key that is here, for its role. Repeatable.")
+@click.option(
+    "--root-certificate", metavar="FILE", help="The certificate of the root key (PEM), instead of one made for it."
+)
 @as_format
 @writing
 def init(
@@ -39,6 +45,7 @@ def init(
     root_kind: str | None,
     kind: str,
     use: tuple[str, ...],
+    root_certificate: str | None,
     *,
     hold_snapshot_key: bool,
 ) -> None:
@@ -56,17 +63,27 @@ def init(
     """
     home = wiring.collection(gun)
     with progress(f"beginning {home}"):
-        published = wiring.init(home, root_kind=root_kind, kind=kind, use=use, hold_snapshot=hold_snapshot_key)
+        published = wiring.init(
+            home,
+            root_kind=root_kind,
+            kind=kind,
+            use=use,
+            hold_snapshot=hold_snapshot_key,
+            certificates=root_certificate,
+        )
     result(published, as_)
 
 
 @click.command(short_help="Sign what the registry holds under a tag.")
 @click.argument("images", type=IMAGE, nargs=-1, required=True, metavar="IMAGE...")
+@_roles
 @no_publish_option
 @as_format
 @writing
-def sign(wiring: Wiring, images: tuple[Reference, ...], as_: str, *, no_publish: bool) -> None:
+def sign(wiring: Wiring, images: tuple[Reference, ...], roles: tuple[str, ...], as_: str, *, no_publish: bool) -> None:
     """Sign what the registry holds under the tag of each IMAGE now, and publish that.
+
+    On a trust server it is signed in every delegation of targets whose key is here, or else in targets, as Docker does.
 
     \b
     Examples:
@@ -76,7 +93,7 @@ def sign(wiring: Wiring, images: tuple[Reference, ...], as_: str, *, no_publish:
     publisher, now = wiring.publisher(), wiring.now()
     with progress(f"signing {len(images)} image{'s' * (len(images) > 1)}"):
         named = [wiring.logical(image) for image in images]
-        changes = [(image.gun, change) for image in named for change in publisher.additions(image, wiring, now)]
+        changes = [(image.gun, change) for image in named for change in publisher.additions(image, wiring, now, roles)]
     finish(wiring, changes, as_, no_publish=no_publish)
 
 
@@ -98,6 +115,7 @@ def publish(wiring: Wiring, gun: Gun | None, as_: str) -> None:
 @click.command(short_help="Take the signature off a tag or a file.")
 @click.argument("images", type=IMAGE, nargs=-1, metavar="[IMAGE...]")
 @click.option("--name", "names", multiple=True, help="The name of a target that is no image. Repeatable.")
+@_roles
 @gun_option
 @no_publish_option
 @as_format
@@ -106,12 +124,13 @@ def remove(
     wiring: Wiring,
     images: tuple[Reference, ...],
     names: tuple[str, ...],
+    roles: tuple[str, ...],
     gun: Gun | None,
     as_: str,
     *,
     no_publish: bool,
 ) -> None:
-    """Take the signature off the tag of each IMAGE, in every role that signed it.
+    """Take the signature off the tag of each IMAGE, in every role that signed it, or in each ROLE.
 
     The image itself stays in the registry. With --name, do so for files; their content stays in the store.
 
@@ -126,11 +145,11 @@ def remove(
     with progress("looking for what signed it"):
         named = [wiring.logical(image) for image in images]
         changes: list[tuple[Gun, Change]] = [
-            (image.gun, change) for image in named for change in publisher.removals(image, now)
+            (image.gun, change) for image in named for change in publisher.removals(image, now, roles)
         ]
         if names:
             home = wiring.collection(gun)
-            changes += [(home, change) for name in names for change in publisher.removals_of(home, name, now)]
+            changes += [(home, change) for name in names for change in publisher.removals_of(home, name, now, roles)]
     finish(wiring, changes, as_, no_publish=no_publish)
 
 

@@ -154,8 +154,25 @@ def write_unopened(sealed: SealedKey, *, role: str | None, gun: str | None) -> b
     return _armour(sealed.label, sealed.content, {**encryption, "gun": gun, "role": role})
 
 
+def read_certificates(raw: bytes, source: str) -> tuple[bytes, ...]:
+    """Return the certificates in PEM text *raw* as DER, in their order; none where there are none.
+
+    Raises:
+        KeyFileError: One cannot be read.
+    """
+    from cryptography.x509 import load_der_x509_certificate
+
+    try:
+        found = [b.content for b in _blocks(raw.decode("utf-8-sig", "replace")) if b.label == "CERTIFICATE"]
+        for der_form in found:
+            load_der_x509_certificate(der_form)
+    except ValueError as exc:
+        raise KeyFileError(source, f"a certificate in it is damaged: {exc}") from exc
+    return tuple(found)
+
+
 def read_public(raw: bytes, source: str) -> PublicKey:
-    """Return the first public key in PEM text *raw*.
+    """Return the first public key in PEM text *raw*, or that of the first certificate.
 
     Raises:
         KeyFileError: There is none, or it is of no use here.
@@ -164,6 +181,10 @@ def read_public(raw: bytes, source: str) -> PublicKey:
         for block in _blocks(raw.decode("utf-8-sig", "replace")):
             if block.label == "PUBLIC KEY":
                 return _usable_public(load_der_public_key(block.content))
+            if block.label == "CERTIFICATE":
+                from cryptography.x509 import load_der_x509_certificate
+
+                return _usable_public(load_der_x509_certificate(block.content).public_key())
     except (ValueError, UnsupportedAlgorithm) as exc:
         raise KeyFileError(source, f"its public key is damaged or of no known kind: {exc}") from exc
     except _UnusableError as exc:

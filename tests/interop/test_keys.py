@@ -6,14 +6,18 @@ import os
 import subprocess
 import sys
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from cryptography.x509 import load_der_x509_certificate
 
-from tests.peers import DockerTrust, GoNotary, KeyRow, Passphrases, Peer, Skopeo, image, require
+from tests.interop.test_notary_reads import row, sha256
+from tests.interop.test_notary_writes import push, signed
+from tests.peers import DockerTrust, GoNotary, KeyRow, Passphrases, Peer, Skopeo, TargetRow, image, require
 from trustreg.errors import KeyKindError, PassphraseError, SignerError
 from trustreg.io.keystore import FileKeyStore
 from trustreg.io.passphrases import Passphrases as Found
@@ -203,6 +207,138 @@ def test_our_root_certificate_is_taken_by_go(
     assert [row.name for row in reader.list(gun)] == ["v1"]
 
 
+@cache
+def of_every_kind() -> dict[str, PrivateKey]:
+    """Return a key of every kind that both tools sign with and Go's command line takes, by the name of a signer."""
+    made: dict[str, PrivateKey] = {"p384": maker.P384, "p521": maker.P521, "rsa2048": maker.RSA}
+    bits = {f"rsa{size}": rsa.generate_private_key(public_exponent=65537, key_size=size) for size in (3072, 4096)}
+    return {"p256": ec.generate_private_key(ec.SECP256R1()), **made, **bits}
+
+
+def plain(private: PrivateKey, role: str) -> bytes:
+    """Return a key file of Go's that is not encrypted."""
+    begin, _, rest = maker._pem("PRIVATE KEY", keyfile._go_pkcs8(private)).decode().partition("\n")
+    return f"{begin}\nrole: {role}\n\n{rest}".encode()
+
+
+@pytest.mark.parametrize("how", ["ours", "plain", "theirs"])
+def test_both_sign_with_keys_of_every_kind(
+    go_server: Peer,
+    registry: RegistryPeer,
+    go_notary: Callable[..., GoNotary],
+    people: Callable[..., Trustreg],
+    gun: str,
+    tmp_path: Path,
+    how: str,
+) -> None:
+    """
+    One signer for each kind, all keys in one folder, in files of ours, or that are not encrypted, or that Go imported;
+    each tool signs a tag in every role at once, and both readers list all.
+    """
+    go = go_notary(go_server)
+    go.init(gun)
+    keys = {f"targets/{name}": private for name, private in of_every_kind().items()}
+    store = shared(go.trust_dir, go.passphrases)
+    for role, private in keys.items():
+        kind, public = describe(private.public_key())
+        file = tmp_path / f"{role.rpartition('/')[2]}.pem"
+        file.write_bytes(keyfile.public_pem(kind, public))
+        go.delegation_add(gun, role, file)
+        if how == "ours":
+            store.add(LocalSigner(private), role, None)
+        elif how == "plain":
+            path = go.trust_dir / "private" / f"{keyfile.key_id(kind, public)}.key"
+            path.write_bytes(plain(private, role))
+            path.chmod(0o600)
+        else:
+            file.write_bytes(maker._pem("PRIVATE KEY", maker._pkcs8(private)))
+            go.key_import(file, role=role)
+    go.publish(gun)
+    person = people(go_server, registry=registry, trust_dir=go.trust_dir)
+    pushed = push(registry, gun, "ours")
+
+    go.addhash(gun, "theirs", 6, sha256=sha256("theirs"), roles=list(keys), publish=True)
+    person.run("sign", f"{gun}:ours")
+
+    expected = {each for role in keys for each in (signed("ours", pushed, role), row("theirs", role))}
+    entries = people(go_server).verifier().contents(gun).entries
+    reader = go_notary(go_server)
+    assert expected == {each for role in keys for each in reader.list(gun, roles=[role])}
+    assert expected == {TargetRow(each.tag, each.digest.hex, each.length, each.role) for each in entries}
+    assert {(each.role, each.key_id) for each in go.key_list()} == {
+        (key["role"], key["id"]) for key in person.json("key", "list")["keys"]
+    }
+
+
+@pytest.mark.parametrize("role", ["root", "targets", "snapshot", "targets/releases", "alice"])
+def test_an_open_key_file_is_opened_by_both(
+    go_server: Peer, go_notary: Callable[..., GoNotary], tmp_path: Path, role: str
+) -> None:
+    """
+    Of every kind, ed25519 among them; Go encrypts it when told to, and writes it as we read it; so do we.
+    """
+    go, folder = go_notary(go_server), tmp_path / "ours"
+    for private in KEYS.values():
+        name = f"{keyfile.key_id(*describe(private.public_key()))}.key"
+        for trust_dir in (go.trust_dir, folder):
+            (trust_dir / "private").mkdir(mode=0o700, parents=True, exist_ok=True)
+            (trust_dir / "private" / name).write_bytes(plain(private, role))
+            (trust_dir / "private" / name).chmod(0o600)
+    store = shared(folder, go.passphrases)
+
+    for held in shared(go.trust_dir, go.passphrases).keys():
+        assert shared(go.trust_dir).open(held).public == describe(next_of(held.id).public_key())[1]
+        go.run("key", "passwd", held.id)
+    for held in store.keys():
+        FileKeyStore(folder, "notary", Found({"TRUSTREG_NEW_PASSPHRASE": "other"})).change_passphrase(held)
+
+    for trust_dir, secret in ((go.trust_dir, passphrase_of(role, go.passphrases)), (folder, "other")):
+        kept = FileKeyStore(trust_dir, "notary", Found({"TRUSTREG_PASSPHRASE": secret}))
+        assert {kept.open(held).kind for held in kept.keys()} == {"ed25519", "ecdsa", "rsa"}
+        assert [held.role for held in kept.keys()] == [role] * len(KEYS)
+        for path in (trust_dir / "private").glob("*.key"):
+            assert path.read_bytes().startswith(b"-----BEGIN ENCRYPTED PRIVATE KEY-----\n")
+
+
+def next_of(keyid: str) -> PrivateKey:
+    """Return the key called *keyid* of those that these tests have."""
+    return next(key for key in KEYS.values() if keyfile.key_id(*describe(key.public_key())) == keyid)
+
+
+def passphrase_of(role: str, passphrases: Passphrases) -> str:
+    """Return what Go encrypts a key of *role* under."""
+    found = getattr(passphrases, role, passphrases.delegation)
+    assert isinstance(found, str)
+    return found
+
+
+def test_exports_of_some_keys(
+    go_server: Peer, go_notary: Callable[..., GoNotary], people: Callable[..., Trustreg], gun: str, tmp_path: Path
+) -> None:
+    """
+    Of one key or of one collection; the file says for each where it was, and both tools take all of it in.
+    """
+    go, other = go_notary(go_server), go_notary(go_server)
+    go.init(gun)
+    go.init(f"{gun}-2")
+    root = next(row.key_id for row in go.key_list() if row.role == "root")
+    go.run("key", "export", "--gun", gun, "-o", tmp_path / "collection.pem")
+    go.key_export(tmp_path / "root.pem", root)
+    person = people(go_server)
+
+    imported = [person.json("key", "import", tmp_path / name)["keys"] for name in ("collection.pem", "root.pem")]
+
+    assert [sorted((key["role"], key["gun"]) for key in keys) for keys in imported] == [
+        [("snapshot", gun), ("targets", gun)],
+        [("root", None)],
+    ]
+    ids = [key["id"] for keys in imported for key in keys]
+    exports = [person.run("key", "export", keyid, "--form", "notary").stdout for keyid in ids]
+    (tmp_path / "back.pem").write_text("".join(exports))
+    other.key_import(tmp_path / "back.pem")
+    assert {row.key_id for row in other.key_list()} == set(ids)
+
+
 # --- docker -----------------------------------------------------------------------------------------
 
 
@@ -222,7 +358,7 @@ def test_a_key_of_docker_is_read(go_server_tls: Peer, docker_trust: Callable[...
     assert read == keyfile.read_public(public.read_bytes(), "alice.pub")
 
 
-@pytest.mark.parametrize("kind", ["P-256", "RSA"])
+@pytest.mark.parametrize("kind", KEYS)
 def test_a_key_from_here_is_loaded_by_docker_and_read_back(
     go_server_tls: Peer, docker_trust: Callable[..., DockerTrust], tmp_path: Path, kind: str
 ) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from trustreg.client import Contents, Entry, RoleState, Trusted, Unknown, Untrusted, Verdict
     from trustreg.errors import InputError, TrustregError, UnavailableError, UntrustedError
     from trustreg.facade import Publisher, Verifier
+    from trustreg.io.archive import Archived, ArchivedState
     from trustreg.lint import Finding
     from trustreg.maps import AsyncMap, Map
     from trustreg.names import Digest, Gun, Reference
@@ -48,6 +49,8 @@ __all__ = [
     "AddTarget",
     "Agreed",
     "Amend",
+    "Archived",
+    "ArchivedState",
     "AsyncClient",
     "AsyncMap",
     "Ceremony",
@@ -93,6 +96,7 @@ _HOMES = {
     "ceremony": ("Ceremony",),
     "client": ("Contents", "Entry", "RoleState", "Trusted", "Unknown", "Untrusted", "Verdict"),
     "errors": ("InputError", "TrustregError", "UnavailableError", "UntrustedError"),
+    "io.archive": ("Archived", "ArchivedState"),
     "lint": ("Finding",),
     "maps": ("AsyncMap", "Map"),
     "names": ("Digest", "Gun", "Reference"),

@@ -5,7 +5,7 @@ Everything outside comes through ``ports``.
 
 import itertools
 from collections.abc import Callable, Container, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from threading import Lock
 from typing import Generic, Protocol, TypeAlias, TypeVar
@@ -15,6 +15,8 @@ from trustreg.errors import (
     AbsentError,
     ContentError,
     DigestUnsignedError,
+    ExpiredCopyError,
+    ExpiredError,
     FormatError,
     MovedError,
     OfflineError,
@@ -53,6 +55,7 @@ class Trusted:
         first_use: The root was not pinned and nothing was known of it: it was believed because it came first.
         compared: The registry was asked, and serves the same digest.
         stale_since: The trust server could not be reached; this is what was known then, within the grace allowed.
+        taken: It was judged by a copy that was taken then.
     """
 
     image: str
@@ -68,6 +71,7 @@ class Trusted:
     first_use: bool
     compared: bool
     stale_since: datetime | None = None
+    taken: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +130,7 @@ class Contents:
     expires: datetime
     first_use: bool
     stale_since: datetime | None = None
+    taken: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,6 +146,7 @@ class Site:
         roles: The roles whose word counts, in order; they all do in the tree of delegations of TUF.
         offline_grace: How long what is remembered may stand in for a repository that cannot be reached.
         limits: What its metadata may cost.
+        taken: When what is in ``repository`` was copied there; ``None`` where it is no copy.
     """
 
     gun: Gun
@@ -151,6 +157,7 @@ class Site:
     roles: tuple[str, ...] = RELEASED
     offline_grace: timedelta = timedelta(0)
     limits: Limits | None = None
+    taken: datetime | None = None
 
     def target(self, image: Reference) -> str:
         """Return the name of the target that binds the tag of *image*.
@@ -250,6 +257,7 @@ class Verifier:
             first_use=opened.workflow.first_use,
             compared=compared,
             stale_since=opened.stale_since,
+            taken=opened.site.taken,
         )
 
     def judge(self, image: Reference, now: datetime, *, compare: bool = True) -> Verdict:
@@ -280,6 +288,7 @@ class Verifier:
                 expires=workflow.expires(tuple(workflow.roles.values())),
                 first_use=workflow.first_use,
                 stale_since=opened.stale_since,
+                taken=opened.site.taken,
             )
 
     def _one(self, gun: Gun) -> Lock:
@@ -356,7 +365,8 @@ def refresh(site: Site, now: datetime) -> "Opened":
     """
     workflow = site.workflow(now)
     try:
-        drive(workflow.refresh(), site.repository, site.cache)
+        with _told_of_copies(site):
+            drive(workflow.refresh(), site.repository, site.cache)
     except OfflineError:
         since = site.cache.memory().refreshed
         if since is None or not timedelta(0) <= now - since <= site.offline_grace:
@@ -398,7 +408,8 @@ class Opened:
         """Run *flow* where this came from."""
         if self.stale_since:
             flow = from_memory(flow, self.site.dialect)
-        return drive(flow, self.site.repository, self.site.cache)
+        with _told_of_copies(self.site):
+            return drive(flow, self.site.repository, self.site.cache)
 
     def serves(self, now: datetime, max_age: timedelta) -> bool:
         """Say whether this may answer at *now*: asked recently enough, and nothing in it has expired since."""
@@ -440,6 +451,17 @@ def advance(flow: Flow[T], answer: Answer, cache: Cache) -> Want | Finished[T]:
         else:
             cache.keep(request)
             answer = None
+
+
+@contextmanager
+def _told_of_copies(site: Site) -> Iterator[None]:
+    """Say of a copy that has expired that it is one."""
+    try:
+        yield
+    except ExpiredError as exc:
+        if site.taken is None:
+            raise
+        raise ExpiredCopyError(exc.role, exc.version, exc.expires, exc.now, site.taken) from exc
 
 
 def _content(name: str, meta: FileMeta) -> tuple[Digest, int]:

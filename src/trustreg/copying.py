@@ -13,9 +13,10 @@ from trustreg.dialect import Dialect
 from trustreg.errors import FormatError, TooLargeError, UntrustedError, VersionError
 from trustreg.metadata import Envelope, Root, Signed
 from trustreg.names import ROOT, SNAPSHOT, TIMESTAMP, Gun
+from trustreg.ports import Cache
 from trustreg.values import dataclass, field
 from trustreg.verify.pinning import anchor, succeed
-from trustreg.verify.requests import Want
+from trustreg.verify.requests import Keep, Memory, Want
 from trustreg.verify.signatures import Verified
 from trustreg.verify.workflow import Limits
 
@@ -99,6 +100,87 @@ def copy(site: Site, now: datetime, *, dangerous_skip_expiry: bool = False) -> C
         expires=workflow.expires(tuple(workflow.roles.values())),
         first_use=workflow.first_use,
     )
+
+
+@dataclass(frozen=True)
+class Files:
+    """A :class:`trustreg.ports.Repository` that is these files, by the paths that are asked for."""
+
+    where: str
+    files: Mapping[str, bytes] = field(repr=False)
+
+    def fetch(self, want: Want) -> bytes | None:
+        """Return the file, or ``None`` where there is none."""
+        return self.files.get(want.path)
+
+
+@dataclass(frozen=True)
+class Held:
+    """A :class:`trustreg.ports.Cache` that was filled once, and takes no more."""
+
+    remembered: Memory = field(default_factory=Memory)
+    files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+
+    def memory(self) -> Memory:
+        """Return what is remembered."""
+        return self.remembered
+
+    def recall(self, role: str) -> bytes | None:
+        """Return the bytes kept for *role*."""
+        return self.files.get(role)
+
+    def keep(self, keep: Keep) -> None:
+        """Keep nothing of it."""
+        del keep
+
+
+class Recalling:
+    """The cache *cache*, and what is held besides for those whose files it does not have."""
+
+    def __init__(self, cache: Cache, held: Held) -> None:
+        self._cache, self._held = cache, held
+
+    def memory(self) -> Memory:
+        """Return what *cache* remembers."""
+        return self._cache.memory()
+
+    def recall(self, role: str) -> bytes | None:
+        """Return the bytes kept for *role*, there or here."""
+        kept = self._cache.recall(role)
+        return self._held.recall(role) if kept is None else kept
+
+    def keep(self, keep: Keep) -> None:
+        """Store files and memory in *cache*."""
+        self._cache.keep(keep)
+
+
+def reread(site: Site, now: datetime) -> Held:
+    """Return what somebody keeps who reads all at *site* as of *now*, expired or not.
+
+    Raises:
+        UntrustedError: A top-level role failed a check.
+    """
+    workflow = site.workflow(now, dangerous_skip_expiry=True)
+    drive(workflow.refresh(), site.repository, site.cache)
+    drive(workflow.delegated(), site.repository, site.cache)
+    top: tuple[Verified[Signed], ...] = (workflow.root, workflow.timestamp, workflow.snapshot)
+    files = {part.role: part.raw for part in (*top, *workflow.roles.values())}
+    return Held(Memory(workflow.floors(), now), files)
+
+
+def require_successor(copied: Copied, before: Held) -> None:
+    """Require *copied* to be what somebody accepts who last read what is held in *before*: nothing older, nor another.
+
+    Raises:
+        UntrustedError: It is not.
+    """
+    files = Files(copied.where, dict(copied.files()))
+    site = Site(gun=copied.gun, dialect=copied.dialect, repository=files, cache=before)
+    workflow = site.workflow(copied.taken, dangerous_skip_expiry=True)
+    drive(workflow.refresh(), files, before)
+    for role, failure in drive(workflow.delegated(), files, before).items():
+        if role not in copied.failed:
+            raise failure
 
 
 def _roots(site: Site, current: Verified[Root]) -> Iterator[Verified[Root]]:

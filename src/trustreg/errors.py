@@ -197,6 +197,25 @@ class ExpiredError(UntrustedError):
 
 
 @dataclass(eq=False)
+class ExpiredCopyError(ExpiredError):
+    """A copy was judged as of a time by which it had expired; it was taken at ``taken``."""
+
+    code = "expired-copy"
+    taken: datetime
+
+    def __str__(self) -> str:
+        return (
+            f"{self.role} v{self.version} expired at {_time(self.expires)}; this copy of it was taken at "
+            f"{_time(self.taken)}, and is judged as of {_time(self.now)}"
+        )
+
+    @property
+    def remedy(self) -> str:
+        """What a person can do about it."""
+        return f"say as of when it is to be judged: --at {_time(self.taken)}"
+
+
+@dataclass(eq=False)
 class StaleError(UntrustedError):
     """A collection that is to be signed anew has expired, and may be an old one that somebody put back.
 
@@ -366,6 +385,27 @@ class NotInRegistryError(UntrustedError):
         return f"the registry has no {self.image}"
 
 
+# --- untrusted: copies -----------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class DamagedError(UntrustedError):
+    """An archive is not as it was written; ``file`` is the part of it that is not."""
+
+    code = "damaged"
+    archive: str
+    file: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"the archive {self.archive} is damaged: {self.file} {self.problem}"
+
+    @property
+    def remedy(self) -> str:
+        """What a person can do about it."""
+        return "use another copy of this archive, or archive the collection anew, in another place"
+
+
 # --- unavailable -----------------------------------------------------------------------------------
 
 
@@ -465,6 +505,23 @@ class FileError(UnavailableError):
     def remedy(self) -> str | None:
         """What a person can do about it."""
         return self.hint
+
+
+@dataclass(eq=False)
+class NotArchivedError(UnavailableError):
+    """An archive has no copy of a collection, or none that old; ``has`` is what it has, ``first`` its oldest copy."""
+
+    code = "not-archived"
+    archive: str
+    gun: str
+    has: tuple[str, ...] = ()
+    at: datetime | None = None
+    first: datetime | None = None
+
+    def __str__(self) -> str:
+        if self.at and self.first:
+            return f"{self.archive} has no copy of {self.gun} as of {_time(self.at)}: it begins at {_time(self.first)}"
+        return f"{self.archive} has no copy of {self.gun}; it has {', '.join(self.has) or 'nothing at all'}"
 
 
 @dataclass(eq=False)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trustreg.errors import SettingError, TrustregError
 from trustreg.names import Gun, Reference
 from trustreg.wire import Wiring, gather
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from trustreg import client
     from trustreg.ceremony import Ceremony
+    from trustreg.io.archive import Archived
     from trustreg.io.download import Progress
     from trustreg.lint import Finding
     from trustreg.metadata import Key
@@ -41,6 +43,8 @@ class Verifier:
         roles: The roles whose word counts, in order.
         offline_grace: How old trust data may be while nobody can be reached.
         max_age: For how long a collection that was read may answer again without asking the server.
+        archive: Read this archive, and ask no trust server; see :meth:`archive`.
+        at: With *archive*: judge as of this time. What is remembered in *trust_dir* plays no part then.
         env: The environment; by default that of the process.
         clock: Reads the time; by default that of the machine.
         trace: Is told of each request, one line each.
@@ -59,6 +63,8 @@ class Verifier:
         roles: Iterable[str] = (),
         offline_grace: timedelta | None = None,
         max_age: timedelta = timedelta(0),
+        archive: str | os.PathLike[str] | None = None,
+        at: datetime | None = None,
         env: Mapping[str, str] | None = None,
         clock: Callable[[], datetime] | None = None,
         trace: Callable[[str], None] | None = None,
@@ -69,8 +75,12 @@ class Verifier:
             ),
             "roles": tuple(roles),
             "offline_grace": f"{int(offline_grace.total_seconds())}s" if offline_grace else None,
+            "archive": os.fspath(archive) if archive else None,
+            "at": at,
         }
-        self._clock = clock or _utc_now
+        if at and not archive:
+            raise SettingError("at", "only an archive is judged as of another time than now")
+        self._clock: Callable[[], datetime] = (lambda: at) if at else clock or _utc_now
         self._wiring = Wiring(flags, os.environ if env is None else env, self._clock, trace)
         self._verifier = self._wiring.verifier(max_age)
 
@@ -137,6 +147,28 @@ class Verifier:
         target = shelf.find(name)
         shelf.fetch(target, Path(path), progress)
         return target
+
+    def archive(
+        self, place: str | os.PathLike[str], gun: str | Gun | None = None, *, dangerous_skip_expiry: bool = False
+    ) -> Archived:
+        """Add a complete, verified copy of a collection to an archive; what that has of it is not asked for again.
+
+        Args:
+            place: The archive, which is made if there is none: a folder, or a file that is called ``.zip``.
+            gun: The collection; by default the one that a store is the place of.
+            dangerous_skip_expiry: Copy what has expired, too.
+
+        Raises:
+            UntrustedError: A check failed, or this does not follow what is archived of it.
+            UnavailableError: An answer could not be had, or the archive cannot be written.
+        """
+        home = _home(self._wiring, gun)
+        ((_, result),) = self._wiring.archive(
+            Path(place), [home], self._clock(), dangerous_skip_expiry=dangerous_skip_expiry
+        )
+        if isinstance(result, TrustregError):
+            raise result
+        return result
 
     def _named(self, image: str | Reference) -> Reference:
         return self._wiring.logical(_reference(image))

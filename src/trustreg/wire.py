@@ -11,16 +11,23 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
 from trustreg import client
-from trustreg.errors import EquivocationError, KeyFileError, RollbackError, SettingError, UnsignedError
+from trustreg.errors import (
+    EquivocationError,
+    KeyFileError,
+    RollbackError,
+    SettingError,
+    TrustregError,
+    UnsignedError,
+)
 from trustreg.names import ROOT, SNAPSHOT, TARGETS, Gun, Reference
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from trustreg.ceremony import Ceremony
     from trustreg.dialect import Dialect
-    from trustreg.errors import TrustregError
+    from trustreg.io.archive import Archive, Archived
     from trustreg.io.auth import Auth
     from trustreg.io.cache import FolderCache
     from trustreg.io.config import Config, N
@@ -73,8 +80,8 @@ class Wiring:
         return self._clock()
 
     def now(self) -> datetime:
-        """Return the time of this command, which is read once."""
-        return self._now
+        """Return the time of this command, which is read once; or the one as of which an archive is to be judged."""
+        return self._flags.get("at") or self._now
 
     def config(self) -> Config:
         """Return what flags, environment and files say."""
@@ -124,6 +131,8 @@ class Wiring:
         Raises:
             SettingError: There may be many.
         """
+        if gun is None and self._archive and len(guns := self._archive.guns()) == 1:
+            return guns[0]
         return self._config.logical(gun) if gun else self._config.collection()
 
     def logical(self, name: N) -> N:
@@ -153,6 +162,37 @@ class Wiring:
         from trustreg.survey import seats
 
         return seats(self._site(gun), now)
+
+    def archive(
+        self, place: Path, guns: Sequence[Gun], now: datetime, *, dangerous_skip_expiry: bool = False
+    ) -> Iterator[tuple[Gun, Archived | TrustregError]]:
+        """Copy *guns* to the archive at *place*, and yield what becomes of each; see :mod:`trustreg.io.archive`.
+
+        Without *guns* it is the one that a store is the place of, or else all that are there already. What goes wrong
+        with one collection is yielded, and keeps no other from being copied.
+
+        Raises:
+            SettingError: Nobody said which collections.
+            FileError: The archive cannot be written.
+            DamagedError: It is no whole archive.
+        """
+        from trustreg.io.archive import writing
+
+        with writing(place) as archive:
+            for gun in guns or self._archivable(archive):
+                try:
+                    site = self._site(self.logical(gun))
+                    yield gun, archive.take(site, now, dangerous_skip_expiry=dangerous_skip_expiry)
+                except TrustregError as exc:
+                    yield gun, exc
+
+    def _archivable(self, archive: Archive) -> tuple[Gun, ...]:
+        try:
+            return (self.collection(None),)
+        except SettingError:
+            if not (guns := archive.guns()):
+                raise
+            return guns
 
     # --- writing ---
 
@@ -379,7 +419,34 @@ class Wiring:
     # --- finding the way ---
 
     def _site(self, gun: Gun) -> client.Site:
-        return self._at(gun, write=False)
+        return self._archived(self._archive, gun) if self._archive else self._at(gun, write=False)
+
+    @cached_property
+    def _archive(self) -> Archive | None:
+        """What is read instead of trust servers and stores."""
+        if not (path := self._flags.get("archive")):
+            return None
+        from trustreg.io.archive import Archive
+
+        return Archive(Path(path))
+
+    def _archived(self, archive: Archive, gun: Gun) -> client.Site:
+        from trustreg.copying import Held
+        from trustreg.io.cache import FileCache
+
+        home, at = self._config.collection(gun), self._flags.get("at")
+        found = archive.collection(home, at)
+        pins, roles = self._config.demands(home)
+        return client.Site(
+            gun=home,
+            dialect=found.dialect,
+            repository=found,
+            # As of a time that was chosen, what is known today is no reason to refuse, and nothing is learnt for today.
+            cache=Held() if at else FileCache(self._trust_dir, home, found.dialect),
+            pins=pins,
+            roles=roles,
+            taken=found.state.taken,
+        )
 
     def _writable(self, gun: Gun) -> client.Site:
         return self._at(gun, write=True)

@@ -392,7 +392,7 @@ def test_every_name_is_a_file_name_of_its_own(one: Gun, two: Gun) -> None:
     """
     Different collections never share a memory, and each name fits into a folder.
     """
-    names = [under_test._file_name(gun) for gun in (one, two)]
+    names = [under_test.file_name(gun) for gun in (one, two)]
 
     assert (names[0] == names[1]) == (one == two)
     for name in names:
@@ -407,10 +407,10 @@ def test_long_names_are_not_confused_with_short_ones() -> None:
     The short form of a long name is none that another name has in full.
     """
     for number in range(2000):
-        short = under_test._file_name(Gun(f"{number:0255d}"))
+        short = under_test.file_name(Gun(f"{number:0255d}"))
         decoded = short.replace("%2f", "/")
         found = _gun(decoded)
-        assert found is None or under_test._file_name(found) != short
+        assert found is None or under_test.file_name(found) != short
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.booleans(), st.integers(1, 9)), max_size=30))

@@ -58,6 +58,7 @@ _COMMANDS = {
     "add": "files",
     "fetch": "files",
     "check": "files",
+    "archive": "archive",
     "status": "upkeep",
     "unstage": "upkeep",
     "role": "role",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 import click
 
 from trustreg.cli.progress import hushed
-from trustreg.cli.render import complain, say
+from trustreg.cli.render import complain, moment, say
 from trustreg.errors import NameFormError, TrustregError
 from trustreg.names import Gun, Reference
 from trustreg.wire import Wiring
@@ -140,6 +140,28 @@ def make_wiring(flags: dict[str, Any], *, verbose: bool = False) -> Wiring:
 def reading(command: Callable[Concatenate[Wiring, P], R]) -> Callable[P, R]:
     """Give *command* what it takes to read collections."""
     return settings(command, options=_SETTINGS + _TRUST)
+
+
+_ARCHIVE = (
+    click.option("--from", "archive", metavar="ARCHIVE", help="Read this archive, and ask no trust server."),
+    click.option("--at", type=MOMENT, metavar="TIME", help="With --from: judge as of this time, not of now."),
+)
+
+
+def reading_archives(command: Callable[Concatenate[Wiring, P], R]) -> Callable[P, R]:
+    """Give *command* what it takes to read collections, and copies of them in archives."""
+
+    @wraps(command)
+    def told(wiring: Wiring, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        params = click.get_current_context().params
+        if params["at"] and not params["archive"]:
+            raise click.UsageError("--at is for archives: say which with --from.")
+        if params["archive"]:
+            when = f"as of {moment(params['at'])}, a time that was chosen" if params["at"] else "as of now"
+            say(f"trustreg: no trust server is asked: {params['archive']} is judged {when}", err=True)
+        return command(wiring, *args, **kwargs)
+
+    return settings(told, options=_SETTINGS + _TRUST + _ARCHIVE)
 
 
 def writing(command: Callable[Concatenate[Wiring, P], R]) -> Callable[P, R]:

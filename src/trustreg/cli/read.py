@@ -3,7 +3,7 @@
 import click
 
 from trustreg.cli.entry import EXIT_REFUSED
-from trustreg.cli.options import GUN, IMAGE, as_format, reading
+from trustreg.cli.options import GUN, IMAGE, as_format, reading_archives
 from trustreg.cli.progress import progress
 from trustreg.cli.render import (
     print_contents,
@@ -19,7 +19,7 @@ from trustreg.wire import Wiring
 @click.command("list", short_help="List the signed tags.")
 @click.argument("gun", type=GUN, required=False)
 @as_format
-@reading
+@reading_archives
 @click.pass_context
 def list_(ctx: click.Context, wiring: Wiring, gun: Gun | None, as_: str) -> None:
     """List the signed tags of the repository GUN.
@@ -31,6 +31,7 @@ def list_(ctx: click.Context, wiring: Wiring, gun: Gun | None, as_: str) -> None
     Examples:
       trustreg list registry.example/team/app
       trustreg list --store dir:/srv/trust
+      trustreg list --from backup --at 2026-12-01 registry.example/team/app
     """
     home = wiring.collection(gun)
     with progress(f"reading {home}"):
@@ -52,7 +53,7 @@ def list_(ctx: click.Context, wiring: Wiring, gun: Gun | None, as_: str) -> None
     show_default=True,
     help="How to print it; docker: as docker trust inspect does.",
 )
-@reading
+@reading_archives
 @click.pass_context
 def inspect(ctx: click.Context, wiring: Wiring, images: tuple[str, ...], as_: str) -> None:
     """Show who may sign in the collection of IMAGE, who did, until when, and what is signed under its tag.
@@ -78,7 +79,7 @@ def inspect(ctx: click.Context, wiring: Wiring, images: tuple[str, ...], as_: st
     if as_ == "json":
         print_json(spell_contents(contents, tag))
     else:
-        print_inspection(contents, tag, stored=wiring.stored(home))
+        print_inspection(contents, tag, stored=not contents.taken and wiring.stored(home))
     ctx.exit(EXIT_REFUSED if contents.failed else 0)
 
 

@@ -65,7 +65,8 @@ def print_verdict(verdict: Verdict) -> None:
         caution(verdict)
         said = f"tag {verdict.tag} {vouched(verdict)}"
         unasked = "" if verdict.compared or "@" in verdict.image else ", registry not asked"
-        say(f"{verdict.pinned}  {said}{unasked}")
+        copied = f", in a copy taken at {moment(verdict.taken)}" if verdict.taken else ""
+        say(f"{verdict.pinned}  {said}{unasked}{copied}")
 
 
 def caution(verdict: Trusted | Contents) -> None:
@@ -113,6 +114,7 @@ def spell_verdict(verdict: Verdict) -> dict[str, Any]:
         "firstUse": verdict.first_use,
         "registryCompared": verdict.compared,
         "staleSince": moment(verdict.stale_since) if verdict.stale_since else None,
+        "taken": moment(verdict.taken) if verdict.taken else None,
     }
 
 
@@ -137,7 +139,9 @@ def print_inspection(contents: Contents, tag: str | None, *, stored: bool = Fals
     """Print who may sign what in a collection, and who signed *tag*."""
     caution(contents)
     say(f"collection  {contents.gun}")
-    say(f"{'store ' if stored else 'server'}      {contents.server}")
+    say(f"{'archive' if contents.taken else 'store  ' if stored else 'server '}     {contents.server}")
+    if contents.taken:
+        say(f"copied at   {moment(contents.taken)}")
     for keyid in _root_of(contents):
         say(f"root key    {keyid}")
     say(f"good until  {moment(contents.expires)}")
@@ -165,6 +169,7 @@ def spell_contents(contents: Contents, tag: str | None = None) -> dict[str, Any]
         "expires": moment(contents.expires),
         "firstUse": contents.first_use,
         "staleSince": moment(contents.stale_since) if contents.stale_since else None,
+        "taken": moment(contents.taken) if contents.taken else None,
         "roles": [_spell_role(role) for role in contents.roles],
         "tags": [_spell_entry(entry) for entry in contents.entries if tag in {None, entry.tag}],
         "failed": {role: spell_error(error) for role, error in contents.failed.items()},

@@ -3,9 +3,9 @@
 import click
 
 from trustreg.cli.entry import exit_code
-from trustreg.cli.options import IMAGE, as_format, reading
+from trustreg.cli.options import IMAGE, as_format, reading_archives
 from trustreg.cli.progress import progress
-from trustreg.cli.render import print_json, print_verdict, spell_verdict
+from trustreg.cli.render import moment, print_json, print_verdict, spell_verdict
 from trustreg.client import Unknown, Untrusted
 from trustreg.names import Reference
 from trustreg.wire import Wiring
@@ -15,7 +15,7 @@ from trustreg.wire import Wiring
 @click.argument("images", type=IMAGE, nargs=-1, required=True, metavar="IMAGE...")
 @click.option("--no-registry", is_flag=True, help="Only resolve the signed digest; do not ask the registry.")
 @as_format
-@reading
+@reading_archives
 @click.pass_context
 def verify(ctx: click.Context, wiring: Wiring, images: tuple[Reference, ...], as_: str, *, no_registry: bool) -> None:
     """Say whether each IMAGE is what its publishers signed.
@@ -32,11 +32,14 @@ def verify(ctx: click.Context, wiring: Wiring, images: tuple[Reference, ...], as
       trustreg verify registry.example/team/app:1.0
       trustreg verify --format json registry.example/team/app@sha256:...
       trustreg verify --no-registry registry.example/team/app:1.0
+      trustreg verify --from backup --at 2026-12-01 --no-registry registry.example/team/app:1.0
     """
     with progress(f"verifying {len(images)} image{'s' * (len(images) > 1)}"):
         verdicts = wiring.judge_all(images, wiring.verifier(), wiring.now(), compare=not no_registry)
     if as_ == "json":
-        print_json({"verdicts": [spell_verdict(verdict) for verdict in verdicts]})
+        archive, at = ctx.params["archive"], ctx.params["at"]
+        judged = {"archive": archive, "at": moment(wiring.now()) if at else None}
+        print_json({**judged, "verdicts": [spell_verdict(verdict) for verdict in verdicts]})
     else:
         for verdict in verdicts:
             print_verdict(verdict)

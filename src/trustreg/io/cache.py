@@ -113,7 +113,7 @@ class FileCache(FolderCache):
     def __init__(self, trust_dir: Path, gun: Gun, dialect: Dialect) -> None:
         notary = dialect.name == "notary1"  # whose clients may share the directory, and settled where
         files = trust_dir / "tuf" / str(gun) / "metadata" if notary else trust_dir / dialect.name / str(gun)
-        memory = trust_dir / "trusted" / ("" if notary else dialect.name) / f"{_file_name(gun)}.json"
+        memory = trust_dir / "trusted" / ("" if notary else dialect.name) / f"{file_name(gun)}.json"
         super().__init__(files, memory, str(gun), dialect)
         self._trust_dir = trust_dir
 
@@ -145,7 +145,7 @@ def _replaces(new: Floor, held: Floor | None, known: Floor | None) -> bool:
     return new.version > held.version and not set(new.keys).isdisjoint(held.keys)
 
 
-def _file_name(gun: Gun) -> str:
+def file_name(gun: Gun) -> str:
     """Return one safe file name for *gun*, readable, and different for different names."""
     plain = re.sub(r"[^A-Za-z0-9._-]", lambda found: "".join(f"%{byte:02x}" for byte in found[0].encode()), str(gun))
     if len(plain) <= 200:

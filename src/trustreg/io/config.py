@@ -109,6 +109,7 @@ class Config(NamedTuple):
             raise SettingError("server", problem)
         if server.value.startswith("http:") and not insecure:
             raise SettingError(server.source, "plain http is for this machine only: nothing proves who answers")
+        pins, roles = self.demands(gun)
         registry, _, repository = self._images(gun).value.partition("/")
         return Site(
             store=store,
@@ -120,11 +121,21 @@ class Config(NamedTuple):
             insecure_registry=found["insecure_registry"].value,
             tls=_tls(found),
             registry_tls=_tls({name: self._find(name, gun, notarys=False) for name in ("ca", "client")}),
-            pins=_pins(found["pins"], self._notarys("pins", gun), first_use=self._first_use(gun).value),
-            roles=found["roles"].value,
+            pins=pins,
+            roles=roles,
             offline_grace=found["offline_grace"].value,
             realms=found["realms"].value,
         )
+
+    def demands(self, gun: Gun) -> tuple[Pins, tuple[str, ...]]:
+        """Return what it takes to believe *gun*, wherever it is read: pins, and the roles whose word counts.
+
+        Raises:
+            SettingError: A file holds no certificate.
+            FileError: A file with a pinned certificate cannot be read.
+        """
+        pins = _pins(self._find("pins", gun), self._notarys("pins", gun), first_use=self._first_use(gun).value)
+        return pins, self._find("roles", gun).value
 
     def collection(self, gun: Gun | None = None) -> Gun:
         """Return the collection that signs for *gun*, or the one there is where *gun* is ``None``.

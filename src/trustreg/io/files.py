@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
+from typing import BinaryIO
 
 from trustreg.errors import FileError
 
@@ -96,7 +97,7 @@ def write_all(files: Mapping[Path, bytes], mode: int = 0o600) -> None:
     try:
         for path, data in files.items():
             at = path
-            written[path] = _write_aside(path, (data,), mode)
+            written[path] = _write_aside(path, data, mode)
         for at, temporary in list(written.items()):
             temporary.replace(at)
             del written[at]
@@ -112,12 +113,24 @@ def write_all(files: Mapping[Path, bytes], mode: int = 0o600) -> None:
 
 def write_stream(path: Path, pieces: Iterable[bytes], mode: int = 0o600) -> None:
     """Do as :func:`write_atomically` with what *pieces* yield; what they raise is raised, and nothing is changed."""
+    with replacing(path, mode) as file:
+        for piece in pieces:
+            file.write(piece)
+
+
+@contextmanager
+def replacing(path: Path, mode: int = 0o600) -> Iterator[BinaryIO]:
+    """Do as :func:`write_atomically` with what is written to the file that is handed out, once that ends well."""
     try:
-        temporary = _write_aside(path, pieces, mode)
+        temporary, file = _open_aside(path, mode)
         try:
+            with file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
             temporary.replace(path)
         except BaseException:
-            temporary.unlink()
+            temporary.unlink(missing_ok=True)
             raise
         sync_folder(path.parent)
     except (OSError, ValueError) as exc:
@@ -183,14 +196,12 @@ def file_error(path: Path | str, exc: OSError | ValueError) -> FileError:
     return FileError(str(path), _SENTENCES.get(exc.errno or 0, said[:1].lower() + said[1:]))
 
 
-def _write_aside(path: Path, pieces: Iterable[bytes], mode: int) -> Path:
+def _write_aside(path: Path, data: bytes, mode: int) -> Path:
     """Write a temporary file beside *path* and sync it; leave nothing behind if that fails."""
-    temporary = path.with_name(f".{os.urandom(8).hex()}.tmp")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    with os.fdopen(os.open(temporary, flags, mode), "wb") as file:
+    temporary, file = _open_aside(path, mode)
+    with file:
         try:
-            for piece in pieces:
-                file.write(piece)
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         except BaseException:
@@ -198,6 +209,12 @@ def _write_aside(path: Path, pieces: Iterable[bytes], mode: int) -> Path:
                 temporary.unlink()
             raise
     return temporary
+
+
+def _open_aside(path: Path, mode: int) -> tuple[Path, BinaryIO]:
+    temporary = path.with_name(f".{os.urandom(8).hex()}.tmp")
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    return temporary, os.fdopen(os.open(temporary, flags, mode), "w+b")
 
 
 def _require_readable(path: Path, mode: int, *, pipes: bool) -> None:

@@ -164,6 +164,11 @@ class Workflow:
         parts = (self.root, self.timestamp, self.snapshot, self.roles[TARGETS], *chain)
         return min(part.signed.expires for part in parts)
 
+    def floors(self) -> dict[str, Floor]:
+        """Return what is to be remembered of all that was read, by role."""
+        parts: list[Verified[Signed]] = [self.root, self.timestamp, self.snapshot, *self.roles.values()]
+        return {role: floor for part in parts for role, floor in self._floors(part).items()}
+
     def refresh(self, *, recalled: bool = False) -> Flow[None]:
         """Bring the four top-level roles up to date, and keep them.
 

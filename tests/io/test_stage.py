@@ -17,19 +17,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trustreg.dialects.notary1 import Notary1
 from trustreg.dialects.tuf1 import Tuf1
 from trustreg.errors import FileError
 from trustreg.io import stage as under_test
 from trustreg.io.files import read_if_present
 from trustreg.io.spelling import read_change, spell_change
 from trustreg.io.stage import FileStage
-from trustreg.metadata import FileMeta
-from trustreg.names import Gun
+from trustreg.metadata import FileMeta, Key
+from trustreg.names import Gun, parent
 from trustreg.sign.changes import (
     AddTarget,
+    Amend,
     Change,
     Delegate,
     DelegateBins,
+    Purge,
     RemoveTarget,
     SetExpiry,
     SetKeys,
@@ -42,6 +45,15 @@ GUN = Gun("registry.example/team/app")
 SHA256 = hashlib.sha256(b"hello\n").digest()
 ADD = AddTarget(role="targets", name="1.0", meta=FileMeta(length=6, hashes={"sha256": SHA256}))
 DATA = base64.b64encode(b'{"hashes":{"sha256":"%s"},"length":6}' % base64.b64encode(SHA256)).decode()
+GIVEN = {
+    "threshold": 1,
+    "add_keys": [{"keytype": "ed25519", "keyval": {"public": base64.b64encode(bytes(32)).decode(), "private": None}}],
+}
+
+
+def said(document: Any) -> str:
+    """Give the data of a change file."""
+    return base64.b64encode(json.dumps(document, separators=(",", ":")).encode()).decode()
 
 
 @pytest.fixture
@@ -78,12 +90,33 @@ def test_the_files_are_those_of_go(stage: FileStage, folder: Path) -> None:
     stage.add(ADD)
     stage.add(RemoveTarget(role="targets/releases", name="1.0"))
     stage.add(Witness(role="targets/a/b"))
+    key = Notary1().key("ed25519", bytes(32))
+    stage.add(Amend(role="targets", name="targets/a", add_keys=(key,)))
+    stage.add(Amend(role="targets", name="targets/a", remove_paths=("v1",)))
+    stage.add(Purge(role="targets", keys=("aabb",)))
+    stage.add(Undelegate(role="targets", name="targets/a"))
 
     paths = sorted(folder.iterdir())
     assert [json.loads(path.read_bytes()) for path in paths] == [
         {"action": "create", "role": "targets", "type": "target", "path": "1.0", "data": DATA},
         {"action": "delete", "role": "targets/releases", "type": "target", "path": "1.0", "data": None},
         {"action": "update", "role": "targets/a/b", "type": "witness", "path": "", "data": None},
+        {"action": "create", "role": "targets/a", "type": "delegation", "path": "", "data": said(GIVEN)},
+        {
+            "action": "update",
+            "role": "targets/a",
+            "type": "delegation",
+            "path": "",
+            "data": said({"remove_paths": ["v1"]}),
+        },
+        {
+            "action": "update",
+            "role": "targets/*",
+            "type": "delegation",
+            "path": "",
+            "data": said({"remove_keys": ["aabb"]}),
+        },
+        {"action": "delete", "role": "targets/a", "type": "delegation", "path": "", "data": None},
     ]
     for path in paths:
         assert re.fullmatch(
@@ -105,12 +138,50 @@ def test_the_files_are_those_of_go(stage: FileStage, folder: Path) -> None:
             {"action": "update", "role": "targets/a", "type": "witness", "path": "", "data": None},
             Witness(role="targets/a"),
         ),
+        (
+            {"action": "create", "role": "targets/a", "type": "delegation", "path": "", "data": said(GIVEN)},
+            Amend(role="targets", name="targets/a", add_keys=(Notary1().key("ed25519", bytes(32)),)),
+        ),
+        (
+            {
+                "action": "create",
+                "role": "targets/a",
+                "type": "delegation",
+                "path": "",
+                "data": said({"add_paths": [""]}),
+            },
+            Amend(role="targets", name="targets/a", add_paths=("",)),
+        ),
+        (
+            {
+                "action": "update",
+                "role": "targets/a/b",
+                "type": "delegation",
+                "path": "",
+                "data": said({"remove_keys": ["aabb"], "clear_paths": True, "threshold": 0}),
+            },
+            Amend(role="targets/a", name="targets/a/b", remove_keys=("aabb",), clear_paths=True),
+        ),
+        (
+            {
+                "action": "update",
+                "role": "targets/*",
+                "type": "delegation",
+                "path": "",
+                "data": said({"remove_keys": ["aabb"]}),
+            },
+            Purge(role="targets", keys=("aabb",)),
+        ),
+        (
+            {"action": "delete", "role": "targets/a", "type": "delegation", "path": "", "data": None},
+            Undelegate(role="targets", name="targets/a"),
+        ),
     ],
-    ids=["create", "update", "delete", "witness"],
+    ids=["create", "update", "delete", "witness", "keys", "paths", "fewer", "purge", "undelegate"],
 )
 def test_what_go_staged_is_read(stage: FileStage, folder: Path, document: Any, change: Change) -> None:
     """
-    Each kind of change that concerns targets, as Go's client stages it.
+    Each kind of change, as Go's client stages it.
     """
     path = put(folder, document)
 
@@ -133,10 +204,41 @@ metas = st.builds(
     st.none() | st.binary(min_size=64, max_size=64),
     json_values,
 )
+delegated = st.from_regex(r"targets(/[-a-z0-9_]{1,8}){1,3}", fullmatch=True)
+keys = st.binary(min_size=32, max_size=32).map(lambda public: Notary1().key("ed25519", public))
+ids = st.lists(st.binary(min_size=32, max_size=32).map(bytes.hex), max_size=2).map(tuple)
+paths = st.lists(st.just("") | names, max_size=2).map(tuple)
+thresholds = st.none() | st.integers(1, 256)
+
+
+def amended(  # as many things are to be said of a delegation
+    name: str,
+    add: list[Key],
+    remove: tuple[str, ...],
+    add_paths: tuple[str, ...],
+    remove_paths: tuple[str, ...],
+    clear: bool,
+    threshold: int | None,
+) -> Amend:
+    return Amend(
+        role=parent(name),
+        name=name,
+        add_keys=tuple(add),
+        remove_keys=remove,
+        add_paths=add_paths,
+        remove_paths=remove_paths,
+        clear_paths=clear,
+        threshold=threshold,
+    )
+
+
 changes = (
     st.builds(AddTarget, role=roles, name=names, meta=metas)
     | st.builds(RemoveTarget, role=roles, name=names)
     | st.builds(Witness, role=roles)
+    | st.builds(amended, delegated, *[st.lists(keys, max_size=2), ids, paths, paths], st.booleans(), thresholds)
+    | st.builds(Purge, role=roles, keys=ids)
+    | st.builds(lambda name: Undelegate(role=parent(name), name=name), delegated)
 )
 
 
@@ -177,6 +279,20 @@ def test_every_change_comes_back_in_order(staged: list[Change]) -> None:
         ({"action": "create", "role": "targets/a", "type": "delegation", "path": "", "data": None}, "data: "),
         ({"action": "rename", "role": "targets/a", "type": "delegation", "path": "", "data": "e30="}, "'rename' is"),
         ({"action": "create", "role": "targets", "type": "delegation", "path": "", "data": "e30="}, "delegated to"),
+        (
+            {"action": "create", "role": "targets/a", "type": "delegation", "path": "", "data": said({"threshold": 2})},
+            "threshold: ",
+        ),
+        (
+            {
+                "action": "create",
+                "role": "targets/a",
+                "type": "delegation",
+                "path": "",
+                "data": said({"new_name": "b"}),
+            },
+            "new_name: ",
+        ),
         ({"action": "create", "role": "root/a", "type": "delegation", "path": "", "data": "e30="}, "delegated to"),
         (
             {"action": "create", "role": "targets", "type": "role", "path": "", "data": "e30="},

@@ -2,9 +2,9 @@
 
 ``tuf/<GUN>/changelist/<nanoseconds>_<uuid>.change``. Source: notary ``client/changelist/file_changelist.go``.
 
-What these files cannot say, changes of the keys of top-level roles, delegations of TUF, and targets of roles that
-Notary could not have, is beside them in files of our own: ``tuf/<GUN>/_trust/changes/<nanoseconds>_<uuid>.json``.
-Notary's clients read and clear all of a changelist, so it is not in theirs; no collection has ``_trust`` in its name.
+What these files cannot say, changes of the keys of top-level roles, thresholds, delegations of TUF, and targets of
+roles that Notary could not have, is beside them in files of our own,
+``tuf/<GUN>/_trust/changes/<nanoseconds>_<uuid>.json``. Notary's clients read and clear all of a changelist, so it is not in theirs; no collection has ``_trust`` in its name.
 Both are applied in the order in which they were staged.
 """
 
@@ -97,7 +97,9 @@ def _members(raw: bytes) -> Members:
 
 def _notary_says(change: Change) -> bool:
     """Say whether a change file of Notary can hold *change*."""
-    if isinstance(change, Amend | Purge):
+    if isinstance(change, Amend):
+        return change.threshold is None  # Go heeds one only where a role begins
+    if isinstance(change, Purge):
         return True
     if isinstance(change, Undelegate):
         return is_delegation(change.name) and parent(change.name) == change.role
@@ -148,6 +150,8 @@ def _delegation(item: Members, role: str, action: str) -> Change:
         item.fail("role", f"{role[:80]!r} is no role that is delegated to")
     if said.value.get("new_name"):
         said.fail("new_name", "a role is not renamed")
+    if said.value.get("threshold", 1) not in {0, 1}:
+        said.fail("threshold", "Go heeds it only where a role begins, and then begins with 1")
     keys = said.objects("add_keys", nullable=True)
     return Amend(
         role=above,
@@ -157,7 +161,6 @@ def _delegation(item: Members, role: str, action: str) -> Change:
         add_paths=said.strings("add_paths", nullable=True),
         remove_paths=said.strings("remove_paths", nullable=True),
         clear_paths=said.boolean("clear_paths") if "clear_paths" in said.value else False,
-        threshold=(said.integer("threshold", 0, 256) if "threshold" in said.value else 0) or None,
     )
 
 
@@ -186,7 +189,7 @@ def _spell(change: Change) -> bytes:
 
 def _said(change: Amend) -> dict[str, Any]:
     said: dict[str, Any] = {
-        "threshold": change.threshold,
+        "threshold": 1 if change.add_keys else 0,
         "add_keys": [orjson.Fragment(Notary1().spell_key(key)) for key in change.add_keys],
         "remove_keys": list(change.remove_keys),
         "add_paths": list(change.add_paths),

@@ -363,15 +363,28 @@ class Workflow:
         offered = verified = self._believe(TIMESTAMP, raw, role, keys, Timestamp)
         floor = self._standing(TIMESTAMP, role, keys)
         if floor and offered.signed.version == floor.version and _sha256(raw) != floor.sha256:
-            kept = yield from _ask(Recall(TIMESTAMP))  # 5.4.3.1: the one that is known stays, and that is no error
-            if kept is not None and _sha256(kept) == floor.sha256:
-                verified = self._believe(TIMESTAMP, kept, role, keys, Timestamp)
+            kept = yield from _ask(Recall(TIMESTAMP))
+            known = kept if kept is not None and _sha256(kept) == floor.sha256 else None
+            if not self._rules.by_version:
+                self._require_same(raw, known, floor)
+            elif known is not None:  # 5.4.3.1: the one that is known stays, and that is no error
+                verified = self._believe(TIMESTAMP, known, role, keys, Timestamp)
         least = floor.listed.get(SNAPSHOT, 0) if floor and self._may_follow_snapshot() else 0
         if least > verified.signed.snapshot.version:
             raise RollbackError(SNAPSHOT, least, verified.signed.snapshot.version)
         self._alive(verified)
         self._timestamp = verified
         yield from self._note(verified)
+
+    def _require_same(self, raw: bytes, known: bytes | None, floor: Floor) -> None:
+        """Require *raw*, of the version that was trusted, to say what *known* says, however it is spelled and signed.
+
+        Nothing lists a timestamp: whoever is on the way can add a blank or a signature to it, and readers who have seen
+        that have to go on believing the publishers' own.
+        """
+        decode = self._dialect.decode
+        if known is None or decode(TIMESTAMP, known).payload != decode(TIMESTAMP, raw).payload:
+            raise EquivocationError(TIMESTAMP, floor.version, floor.sha256, _sha256(raw))
 
     def _may_follow_snapshot(self) -> bool:
         """Say whether what is known of the snapshot still counts; not so once its keys were replaced (5.3.11)."""
@@ -551,8 +564,8 @@ class Workflow:
         if version < floor.version:
             raise RollbackError(claim.role, floor.version, version)
         if version == floor.version and (offered := _sha256(claim.raw)) != floor.sha256:
-            if self._rules.by_version and claim.role != ROOT:
-                return
+            if claim.role == TIMESTAMP or (self._rules.by_version and claim.role != ROOT):
+                return  # of the timestamp it is known later, with what is kept of it
             raise EquivocationError(claim.role, version, floor.sha256, offered)
 
     def _still_lists(self, signed: Signed, other: str, least: int) -> None:

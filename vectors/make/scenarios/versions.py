@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from copy import deepcopy
 from functools import partial
 
 from vectors.make.collection import (
@@ -128,7 +129,8 @@ def _equivocation(known: Published) -> Iterator[Named]:
         trusted, offered = (hashlib.sha256(p.files[role]).hexdigest() for p in (known, published))
         version = known.collection.parts[role].version
         expect = error("equivocation", role=role, version=version, trusted=trusted, offered=offered)
-        return case(name, comment, source, published, expect, at=role, known=known)
+        named = case(name, comment, source, published, expect, at=role, known=known)
+        return _compared(named) if role == "timestamp" else named
 
     for role in ROLES[1:]:
         after = known.collection.next()
@@ -138,9 +140,47 @@ def _equivocation(known: Published) -> Iterator[Named]:
         after.parts[role].edit = None
         after.parts[role].wrap = lambda envelope: envelope["signatures"].append(JUNK)
         published = after.publish()
-        if published.files[role] != known.files[role]:
+        if role != "timestamp":
             comment = "a trusted version with one more signature: bytes are compared, not what they say"
             yield other(f"equivocation-signatures-{slug(role)}", comment, role, published)
+    yield from _same(known)
+
+
+def _same(known: Published) -> Iterator[Named]:
+    """Yield timestamps that say the same as the trusted one: no file lists their bytes, so anybody can change them."""
+    source = "decided here: what was signed is compared, so that nobody on the way can lock readers out"
+    again = deepcopy(known.collection)
+    part = again.parts["timestamp"]
+    for name, comment, how in (
+        ("signature", "one more signature", {"wrap": lambda envelope: envelope["signatures"].append(JUNK)}),
+        ("blank", "a blank more", {"rewrite": lambda file: file + b" "}),
+    ):
+        part.wrap, part.rewrite = how.get("wrap"), how.get("rewrite")
+        published = again.publish()
+        named = case(
+            f"same-timestamp-{name}",
+            f"the trusted timestamp with {comment}",
+            source,
+            published,
+            found(published, RELEASES),
+            known=known,
+        )
+        yield _compared(named)
+    kept = {role: file for role, file in known.kept().items() if role != "timestamp"}
+    trusted, offered = (hashlib.sha256(p.files["timestamp"]).hexdigest() for p in (known, published))
+    expect = error("equivocation", role="timestamp", version=2, trusted=trusted, offered=offered)
+    comment = "the trusted timestamp with a blank more, and what it was is not known any more"
+    yield _compared(
+        case("same-timestamp-lost", comment, source, published, expect, at="timestamp", known=known, kept=kept)
+    )
+
+
+def _compared(named: Named) -> Named:
+    """Return a vector in which the timestamp that was trusted is recalled, to be compared with the one that came."""
+    name, vector = named
+    at = next(n for n, request in enumerate(vector["trace"], 1) if request[:2] == ["want", "timestamp.json"])
+    vector["trace"].insert(at, ["recall", "timestamp"])
+    return name, vector
 
 
 def _recovery() -> Iterator[Named]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import itertools
 import json
 import os
+import shutil
 import stat
 import warnings
 import zipfile
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -38,7 +42,6 @@ from vectors.make.material import raw
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from trustreg.io.archive import Archived
     from trustreg.verify.requests import Want
@@ -245,6 +248,37 @@ def test_what_came_before_the_network_went_is_not_asked_for_again(collection: Co
 
     assert not {"snapshot", "targets"} & {path.partition(".")[0] for path in server.asked}
     assert {"targets", "targets/a", "targets/a/b"} == set(read(place).roles)
+
+
+def test_whoever_is_stopped_at_any_write_leaves_an_archive(
+    collection: Collection, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before each file gets its name, in turn: what there is can be read, and the next attempt brings the rest."""
+    take(place, Server(collection))
+    later, rename, left = collection.next("targets/a"), Path.replace, [0]
+
+    def dying(self: Path, target: Path) -> Path:
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "replace", dying)
+    for number in itertools.count():
+        copied = place.with_name(f"{number}-{place.name}")
+        (shutil.copytree if place.is_dir() else shutil.copy)(place, copied)
+        left[0] = number
+        with contextlib.suppress(KeyboardInterrupt):
+            take(copied, Server(later), LATER)
+        died, left[0] = left[0] < 0, 100
+
+        assert read(copied).roles["targets/a"].signed.version in {1, 2}
+        take(copied, Server(later), LATER)
+        assert 2 == read(copied).roles["targets/a"].signed.version
+        assert 2 == len(Archive(copied).states(HOME))
+        if not died:
+            break
+    assert (4 if place.is_dir() else 1) == number  # snapshot, targets/a, timestamp, manifest
 
 
 def test_only_one_adds_to_it(collection: Collection, place: Path) -> None:

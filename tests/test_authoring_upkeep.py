@@ -19,7 +19,7 @@ from trustreg.io.content import content_of
 from trustreg.lint import CODES, Finding, Inspected, lint
 from trustreg.metadata import Bins, Delegation, FileMeta, Role, Root, Snapshot, Targets, Timestamp
 from trustreg.publisher import Content, Renewed
-from trustreg.sign.changes import LIFETIME, AddTarget, Delegate, DelegateBins, SetExpiry, SetKeys, Witness
+from trustreg.sign.changes import LIFETIME, AddTarget, Delegate, DelegateBins, SetExpiry, Witness
 from trustreg.sign.signer import LocalSigner
 
 if TYPE_CHECKING:
@@ -339,7 +339,7 @@ def test_a_trust_server_takes_no_files() -> None:
     with pytest.raises(ChangeError):
         publisher.publish(world.gun, world.now, [DelegateBins(role="targets", bits=1, prefix="bin")])
     with pytest.raises(ChangeError):
-        publisher.prepare(world.gun, world.now, [SetKeys(role="targets", threshold=2)])
+        publisher.prepare(world.gun, world.now, [Witness(role="targets")], whole=True)
 
 
 def test_several_repositories_share_a_collection() -> None:

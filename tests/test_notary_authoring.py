@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.world import DIALECT, GUN, IMAGE, MemoryCache, MemoryKeys, World, certify
+from trustreg.ceremony import Ceremony
 from trustreg.client import Site, drive
+from trustreg.dialects.tuf1 import Tuf1
 from trustreg.errors import (
     ChangeError,
     ExpiredError,
+    IncompleteError,
     InputError,
     NoKeyError,
+    OutdatedError,
     PinError,
     ServerError,
     ThresholdError,
@@ -378,6 +382,41 @@ def test_the_server_gets_another_timestamp_key(desk: Desk) -> None:
 
     assert desk.ids(TIMESTAMP) == (offered.id,) != before
     assert desk.verifier().verify(IMAGE, desk.now)
+
+
+# --- several signers ------------------------------------------------------------------------------------------------
+
+
+def test_two_people_sign_one_after_the_other(desk: Desk) -> None:
+    """
+    Each with a key of their own, in a file that is carried around; root and targets need both of them.
+    """
+    bob = MemoryKeys()
+    both = MemoryKeys()
+    added = [SetKeys(role=ROOT, add=(desk.key(role=ROOT, keys=bob),), threshold=2)]
+    added.append(SetKeys(role=TARGETS, add=(desk.key("rsa", TARGETS, bob),), threshold=2))
+    both.signers = {**desk.keys.signers, **bob.signers}
+    desk.publish(*added, keys=both)
+    with pytest.raises(NoKeyError):
+        desk.publish(AddTarget(role=TARGETS, name="2.0", meta=META))
+
+    changes = (AddTarget(role=TARGETS, name="2.0", meta=META), Witness(role=ROOT))
+    prepared = desk.publisher().prepare(GUN, desk.now, changes)
+    assert (prepared.missing, {sheet.page.role for sheet in prepared.sheets}) == (3, {ROOT, TARGETS})
+    carried = Ceremony.read(prepared.spell(), Tuf1(), DIALECT)
+    with pytest.raises(IncompleteError):
+        desk.publisher().finish(GUN, carried, desk.now)
+    signed = Ceremony.read(desk.publisher(bob).co_sign(carried).spell(), DIALECT)
+    assert signed.missing == 0
+
+    done = desk.publisher(MemoryKeys()).finish(GUN, signed, desk.now)
+
+    assert done.versions.keys() == {ROOT, TARGETS}
+    assert desk.role_of("2.0") == TARGETS
+    with pytest.raises(OutdatedError):
+        desk.publisher().finish(GUN, signed, desk.now)
+    with pytest.raises(ChangeError):
+        desk.publisher().prepare(GUN, desk.now, changes, whole=True)
 
 
 # --- time -----------------------------------------------------------------------------------------------------------

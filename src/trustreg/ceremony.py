@@ -193,8 +193,8 @@ class Ceremony:
         )
 
     @classmethod
-    def read(cls, raw: bytes, dialect: Dialect) -> Self:
-        """Read a file of a ceremony.
+    def read(cls, raw: bytes, *dialects: Dialect) -> Self:
+        """Read a file of a ceremony of a collection in one of *dialects*.
 
         Raises:
             FormatError: It is none, says anything in two ways, or holds a signature that does not.
@@ -209,8 +209,9 @@ class Ceremony:
             raise FormatError("ceremony", "", str(exc)) from exc
         if item.integer(_KIND, 1) != _VERSION:
             item.fail(_KIND, "another version of trustreg wrote this")
-        if item.text("dialect") != dialect.name:
-            item.fail("dialect", f"{dialect.name!r} is due")
+        dialect = next((one for one in dialects if one.name == item.text("dialect")), None)
+        if dialect is None:
+            item.fail("dialect", f"{' or '.join(repr(one.name) for one in dialects)} is due")
         base = {role: one.base64("file") for role, one in item.members("base").each()}
         sheets = list(item.objects("sheets"))
         if len(sheets) > _MOST_SHEETS:
@@ -293,7 +294,8 @@ class Ceremony:
         sheets = []
         for sheet, signatures in zip(self.sheets, more, strict=True):
             known = {signature.keyid: signature for signature in (*signatures, *sheet.signatures)}
-            ordered = tuple(Signature(keyid=i, scheme="", value=known[i].value) for i in sorted(known))
+            named = not self.dialect.rules.tree  # in TUF the key says how it signs, in Notary the signature does
+            ordered = tuple(replace(known[i], scheme=known[i].scheme if named else "") for i in sorted(known))
             sheets.append(Sheet(page=sheet.page, signatures=ordered))
         return replace(self, sheets=tuple(sheets))
 
@@ -342,7 +344,7 @@ class Ceremony:
                     "expires": _time(sheet.page.signed.expires),
                     "needs": [_spell_authority(authority) for authority in sheet.page.authorities],
                     "payload": _base64(sheet.page.payload),
-                    "signatures": [{"keyid": s.keyid, "sig": _base64(s.value)} for s in sheet.signatures],
+                    "signatures": [_spell_signature(signature) for signature in sheet.signatures],
                 }
                 for sheet in self.sheets
             ],
@@ -416,7 +418,8 @@ def _signed(item: Members, sheet: Sheet) -> Sheet:
     page = sheet.page
     signatures: list[Signature] = []
     for one in item.objects("signatures"):
-        signature = Signature(keyid=one.text("keyid"), scheme="", value=one.base64("sig"))
+        scheme = one.text("scheme") if "scheme" in one.value else ""
+        signature = Signature(keyid=one.text("keyid"), scheme=scheme, value=one.base64("sig"))
         if any(signature.keyid == known.keyid for known in signatures):
             one.fail("keyid", "it has signed already")
         if len(signatures) == _MOST_SIGNATURES:
@@ -435,6 +438,11 @@ def _holds(claim: Envelope[Signed], authority: Authority) -> bool:
     except ThresholdError:
         return False
     return True
+
+
+def _spell_signature(signature: Signature) -> dict[str, str]:
+    spelled = {"keyid": signature.keyid, "sig": _base64(signature.value)}
+    return {**spelled, "scheme": signature.scheme} if signature.scheme else spelled
 
 
 def _spell_authority(authority: Authority) -> dict[str, Any]:

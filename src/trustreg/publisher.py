@@ -339,19 +339,21 @@ class Publisher:
         """Return a ceremony that brings *changes* about, signed with the keys that are here, however few.
 
         What is staged is left alone. Snapshot and timestamp, which list the others, are made by :meth:`finish` with the
-        keys that are there; with *whole* they are part of the ceremony, and it takes no key to finish it.
+        keys that are there; with *whole* they are part of the ceremony, and it takes no key to finish it. That is for
+        stores: a trust server lists what it gets.
 
         Raises:
             ChangeError: The collection has no place for a change, or is like that already.
         """
-        site = self._store_of(gun)
+        site = self._store_of(gun) if whole else self._at(gun)
         reading = self._read(site.gun, now, site)
         if reading.root is not reading.workflow.root:
             raise ChangeError(ROOT, "", "the other files are not signed for it yet: publish first")
         draft = begin(reading, now, self._lifetimes, taken(site))
         find = self._find()
         apply(draft, reading, changes, find)
-        pages = (() if whole else draft.pages(find)) or draft.whole(find)
+        pages = () if whole else draft.pages(find)
+        pages = pages or (draft.whole(find) if unattended(site) else ())
         if not pages:
             raise ChangeError(TARGETS, "", "the collection is like that already")
         current = reading.files()
@@ -382,7 +384,7 @@ class Publisher:
             ExpiredError: It took so long that a file has expired.
             NoKeyError: Snapshot or timestamp is not part of it, and cannot be signed here.
         """
-        site = self._store_of(gun)
+        site = self._at(gun)
         if ceremony.gun != site.gun:
             raise MismatchError(str(ceremony.gun), f"this is {site.gun}")
         files = ceremony.files()
@@ -397,7 +399,8 @@ class Publisher:
             find = self._find()
             apply(made, reading, (), find)
             proven = prove(made, made.complete(files, find), site.gun)
-            rehearse(now, reading, proven, ())
+            if unattended(site):
+                rehearse(now, reading, proven, ())
             return proven
 
         return Published(gun=site.gun, versions=self._commit(site, now, draft))

@@ -457,8 +457,10 @@ def _pins_to_confirm(site: Site, root: Verified[Signed] | None, before: Reading 
 
 
 def taken(site: Site) -> dict[str, set[int]]:
-    """Return the versions of each file in the store, whether a snapshot lists them or not."""
+    """Return the versions of each file in a store, whether a snapshot lists them or not; a server looks for itself."""
     found: dict[str, set[int]] = {}
+    if not unattended(site):
+        return found
     for path in cast("Store", site.repository).names():
         version, _, name = path.partition(".")
         if version.isdecimal() and name:

@@ -266,10 +266,11 @@ class Wiring:
             FormatError, ThresholdError, TooLargeError: It is not one.
         """
         from trustreg.ceremony import Ceremony
+        from trustreg.dialects.notary1 import Notary1
         from trustreg.dialects.tuf1 import Tuf1
         from trustreg.io.files import read_bounded
 
-        return Ceremony.read(read_bounded(path, _LARGEST_CEREMONY), Tuf1())
+        return Ceremony.read(read_bounded(path, _LARGEST_CEREMONY), Tuf1(), Notary1())
 
     def knows(self, ceremony: Ceremony) -> bool:
         """Say whether the files that *ceremony* builds on are those that are trusted here; nobody is asked.

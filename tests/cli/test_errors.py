@@ -217,9 +217,10 @@ def test_a_key_file_that_is_a_folder(begun: Desk) -> None:
     said = begun.run("sign", f"{begun.gun}:2.0")
 
     assert (said.code, said.out) == (2, "")
-    assert len(said.talk) == 2
+    assert len(said.talk) == 3
     assert said.talk[0] == f"trustreg: passed over: {held}: it is a folder, not a file"
     assert said.talk[1].startswith("trustreg: no private key for targets is here")
+    assert "ceremony" in said.talk[2]
     assert published(begun) == on_server
 
 

@@ -222,7 +222,7 @@ def test_what_takes_a_store_says_so(desk: Desk, tmp_path: Path) -> None:
         ["lint", desk.gun],
         ["prune", desk.gun],
         ["role", "sign", "root", "--gun", desk.gun],
-        ["ceremony", "prepare", tmp_path / "c", "--renew", "root", "--gun", desk.gun],
+        ["ceremony", "prepare", tmp_path / "c", "--renew", "root", "--whole", "--gun", desk.gun],
     ):
         said = desk.run(*command)
         assert (said.code, said.out) == (2, ""), command

@@ -110,11 +110,15 @@ def _terms(role: Role | Bins | None, place: int | None) -> str:
     if isinstance(role, Bins):
         said.append(f"{len(role)} bins")
     if isinstance(role, Delegation):
-        what = (*role.prefixes, *role.patterns, *(f"{start}… (hash)" for start in role.hash_prefixes))
+        what = (*_patterns(role), *(f"{start}… (hash)" for start in role.hash_prefixes))
         said.append(f"speaks for {' '.join(what)}")
         said += ["terminating"] if role.terminating else []
         said += [f"place {place}"] if place is not None else []
     return ", ".join(said)
+
+
+def _patterns(delegation: Delegation) -> tuple[str, ...]:
+    return (*(f"{start}*" for start in delegation.prefixes), *delegation.patterns)
 
 
 def _target(change: TargetChange) -> Iterator[str]:
@@ -194,7 +198,7 @@ def _spell_terms(role: Role | Bins | None, place: int | None) -> dict[str, Any] 
     return {
         "threshold": role.threshold,
         "keyids": list(role.keyids),
-        "patterns": list(delegation.patterns) if delegation else [],
+        "patterns": list(_patterns(delegation)) if delegation else [],
         "hashPrefixes": list(delegation.hash_prefixes) if delegation else [],
         "terminating": bool(delegation and delegation.terminating),
         "position": place,

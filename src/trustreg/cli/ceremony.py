@@ -87,7 +87,7 @@ def show(wiring: Wiring, file: Path, as_: str) -> None:
         return
     print_ceremony(found, known=wiring.knows(found))
     click.echo()
-    print_standings(found, _here(wiring))
+    print_standings(found, _here(wiring, found))
 
 
 @ceremony.command(short_help="Look at a file, and sign it.")
@@ -108,7 +108,8 @@ def sign(wiring: Wiring, file: Path, output: Path | None, as_: str, *, yes: bool
     """
     if output and output.exists():
         raise ExistsError(str(output))
-    found, here = wiring.read_ceremony(file), _here(wiring)
+    found = wiring.read_ceremony(file)
+    here = _here(wiring, found)
     known = wiring.knows(found)
     waiting = [standing for standing in found.standings() if here.intersection(standing.waiting)]
     if not waiting:
@@ -166,7 +167,7 @@ def status(wiring: Wiring, file: Path, as_: str) -> None:
     if as_ == "json":
         print_json(spell_ceremony(found, file))
         return
-    print_standings(found, _here(wiring))
+    print_standings(found, _here(wiring, found))
 
 
 @ceremony.command(short_help="Publish a file that everybody has signed.")
@@ -204,6 +205,8 @@ def _print(ceremony: Ceremony, file: Path, as_: str) -> None:
         say(f"{file}: {progress_of(ceremony)}")
 
 
-def _here(wiring: Wiring) -> set[str]:
-    """Return the ids that the keys here are listed under."""
-    return {wiring.listed(held).id for held in wiring.here().values() if held.public}
+def _here(wiring: Wiring, found: Ceremony) -> set[str]:
+    """Return the ids under which *found* lists keys that are here."""
+    here = wiring.here()
+    listed = {key.id: key for sheet in found.sheets for _, keys in sheet.page.authorities for key in keys.values()}
+    return {keyid for keyid, key in listed.items() if wiring.plain_id(key) in here}

@@ -53,8 +53,7 @@ def publish(wiring: Wiring, gun: Gun, changes: Sequence[Change]) -> Published:
     try:
         return wiring.publisher().publish(gun, wiring.now(), changes)
     except NoKeyError as exc:
-        if wiring.stored(gun):
-            exc.add_note("if others have the keys: stage it with --no-publish, then `trustreg ceremony prepare FILE`")
+        exc.add_note("if others have the keys: stage it with --no-publish, then `trustreg ceremony prepare FILE`")
         raise
 
 

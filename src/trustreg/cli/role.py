@@ -66,8 +66,8 @@ def role() -> None:
 
     KEY is a public key (PEM) in a file, or how the id of a key begins that is here; on a trust server a file may hold
     a certificate, as that of a root key has to. A change is published at once if the keys that it takes are here. If
-    they are with others, and the collection in a store: --no-publish, then `trustreg ceremony prepare FILE`. To
-    delegate on a trust server: `trustreg delegation`.
+    they are with others: --no-publish, then `trustreg ceremony prepare FILE`. To delegate on a trust server:
+    `trustreg delegation`.
     """
 
 

@@ -3,9 +3,9 @@
 ``tuf/<GUN>/changelist/<nanoseconds>_<uuid>.change``. Source: notary ``client/changelist/file_changelist.go``.
 
 What these files cannot say, changes of the keys of top-level roles, thresholds, delegations of TUF, and targets of
-roles that Notary could not have, is beside them in files of our own,
-``tuf/<GUN>/_trust/changes/<nanoseconds>_<uuid>.json``. Notary's clients read and clear all of a changelist, so it is
-not in theirs; no collection has ``_trust`` in its name. Both are applied in the order in which they were staged.
+roles that Notary could not have, is beside them in files of our own: ``tuf/<GUN>/_trust/changes``, called alike but for
+``.json``. Notary's clients read and clear all of a changelist, so it is not in theirs; no collection has ``_trust`` in
+its name. Both are applied in the order in which they were staged.
 """
 
 import binascii

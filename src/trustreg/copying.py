@@ -5,6 +5,7 @@ roots, which those need who trusted one of them last.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import cast
 
@@ -132,6 +133,20 @@ class Held:
     def keep(self, keep: Keep) -> None:
         """Keep nothing of it."""
         del keep
+
+
+class Secondhand:
+    """The cache *cache*, for readers of a copy: it learns from them, but not that anybody was asked just now."""
+
+    def __init__(self, cache: Cache) -> None:
+        self._cache = cache
+        self.memory, self.recall = cache.memory, cache.recall
+
+    def keep(self, keep: Keep) -> None:
+        """Store files and memory in *cache*."""
+        before = keep.against
+        memory = replace(keep.memory, refreshed=before.refreshed, walked=before.walked)
+        self._cache.keep(replace(keep, memory=memory))
 
 
 class Recalling:

@@ -432,7 +432,7 @@ class Wiring:
         return Archive(Path(path))
 
     def _archived(self, archive: Archive, gun: Gun) -> client.Site:
-        from trustreg.copying import Held
+        from trustreg.copying import Held, Secondhand
         from trustreg.io.cache import FileCache
 
         home, at = self._config.collection(gun), self._flags.get("at")
@@ -443,7 +443,7 @@ class Wiring:
             dialect=found.dialect,
             repository=found,
             # As of a time that was chosen, what is known today is no reason to refuse, and nothing is learnt for today.
-            cache=Held() if at else FileCache(self._trust_dir, home, found.dialect),
+            cache=Held() if at else Secondhand(FileCache(self._trust_dir, home, found.dialect)),
             pins=pins,
             roles=roles,
             taken=found.state.taken,

@@ -162,6 +162,19 @@ def test_an_archive_older_than_what_is_known_is_refused(desk: Desk, place: Path)
     assert then.code == 0
 
 
+def test_reading_an_archive_is_not_asking_the_server(begun: Desk, kept: Path, tmp_path: Path) -> None:
+    """What was read is remembered, but does not stand in for a server that cannot be reached."""
+    new = ("--no-registry", "--trust-dir", tmp_path / "new", f"{begun.gun}:1.0")
+    first = begun.run("verify", "--from", kept, *new)
+
+    again = begun.run("verify", "--from", kept, *new)
+    offline = begun.run("verify", "--offline-grace", "7d", *new)
+
+    assert ("its root was trusted on first use" in first.err, again.code) == (True, 0)
+    assert "first use" not in again.err
+    assert (offline.code, "cannot be reached" in offline.err) == (3, True)
+
+
 def test_list_and_inspect_read_archives(begun: Desk, kept: Path) -> None:
     """They say the same as of the server, and name the archive; the only collection need not be named."""
     listed, by_name = begun.run("list", "--from", kept), begun.run("list", "--from", kept, begun.gun)

@@ -10,9 +10,11 @@ from typing import Any
 import click
 import pytest
 
+from tests.cli.conftest import Desk
 from tests.old_keys import lay
 from trustreg.cli import key as command
 from trustreg.cli.entry import run
+from trustreg.io.notary import NotaryServer
 from trustreg.sign import keyfile
 from trustreg.sign.signer import describe
 from vectors.make import keys as maker
@@ -352,3 +354,18 @@ def test_list_shows_the_folder_of_an_old_key(cli: Cli, tmp_path: Path) -> None:
     lay(tmp_path / "trust", maker.P256, "targets", GUN)
 
     assert f"  {tmp_path}/trust/private/tuf_keys/{GUN}\n" in cli("list").out
+
+
+def test_a_server_that_offers_the_key_that_it_has(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Nobody is to believe that a key was replaced which was not; what was published is as it was.
+    """
+    desk.begin("1.0")
+    before = desk.run("inspect", desk.gun)
+    monkeypatch.setattr(NotaryServer, "rotate_server_key", NotaryServer.server_key)
+
+    said = desk.run("key", "rotate", desk.gun, "timestamp", "--server-managed")
+
+    assert (said.code, said.out) == (2, "")
+    assert "the trust server offers no other key than the one that it has" in said.err
+    assert before == desk.run("inspect", desk.gun)

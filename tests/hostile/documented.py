@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 from tests.hostile.answers import ODD
 from tests.hostile.attacks import rows
 from tests.hostile.scene import DELEGATED, ROLES
+from tests.hostile.uploads import AFTER, BEFORE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from tests.hostile.attacks import Cell, Outcome, Row
 
@@ -24,10 +25,13 @@ COLUMNS = {role: (role,) for role in ROLES if role not in DELEGATED} | {"a deleg
 
 
 def tables() -> str:
-    """Return a heading and a table for each kind of attacker, and one for answers that are none."""
+    """Return headings and tables: for each kind of attacker, for answers that are none, for what publishers meet."""
     by_group = groupby(rows(), key=lambda row: row.group)
     lines = [line for group, found in by_group for line in _table(group, found)]
-    return "\n".join([*lines, *_answers(), ""])
+    answers = _short("A server whose answer is none", "any role", {does: code for does, (_, code) in ODD.items()})
+    told = {f"{does}, before anything is signed": code for does, (_, code) in BEFORE.items()}
+    told |= {does: code for does, (_, code) in AFTER.items()}
+    return "\n".join([*lines, *answers, "", *_short("A server that lies to publishers", "any change", told), ""])
 
 
 def page(text: str) -> str:
@@ -55,11 +59,9 @@ def _table(group: str, found: Iterable[Row]) -> Iterator[str]:
         yield ""
 
 
-def _answers() -> Iterator[str]:
-    yield from ("## A server whose answer is none", "")
-    yield "| the server … | any role |"
-    yield "|---|---|"
-    yield from (f"| {does} | `{code}` |" for does, (_, code) in ODD.items())
+def _short(heading: str, column: str, codes: Mapping[str, str]) -> Iterator[str]:
+    yield from (f"## {heading}", "", f"| the server … | {column} |", "|---|---|")
+    yield from (f"| {does} | `{code}` |" for does, code in codes.items())
 
 
 def _written(cells: list[Cell]) -> str:

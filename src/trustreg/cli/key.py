@@ -287,6 +287,8 @@ def rotate(
             raise ChangeError(name, "", "there is no such role")
         new = (wiring.publisher().offered_key(home, name),) if server_managed else made.named(keys, name, kind)
         ids = {key.id for key in new}
+        if server_managed and ids <= set(old):
+            raise ChangeError(name, "", "the trust server offers no other key than the one that it has")
         gone = tuple(keyid for keyid in old if keyid not in ids)
         change = SetKeys(role=name, add=new, remove=gone, threshold=1 if server_managed else None)
         finish(wiring, [(home, change)], as_, no_publish=no_publish)

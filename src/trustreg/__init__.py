@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from trustreg.client import Contents, Entry, RoleState, Trusted, Unknown, Untrusted, Verdict
     from trustreg.errors import InputError, TrustregError, UnavailableError, UntrustedError
     from trustreg.facade import Publisher, Verifier
+    from trustreg.forecast import Inventory, Notice
+    from trustreg.inventory import CertificateLine, Collection, Holding, KeyLine, RoleLine, RootLine, TagLine
     from trustreg.io.archive import Archived, ArchivedState
     from trustreg.lint import Finding
     from trustreg.maps import AsyncMap, Map
@@ -54,7 +56,9 @@ __all__ = [
     "AsyncClient",
     "AsyncMap",
     "Ceremony",
+    "CertificateLine",
     "Client",
+    "Collection",
     "Contents",
     "Delegate",
     "DelegateBins",
@@ -62,19 +66,26 @@ __all__ = [
     "Entry",
     "Finding",
     "Gun",
+    "Holding",
     "InputError",
+    "Inventory",
+    "KeyLine",
     "Left",
     "Map",
+    "Notice",
     "Published",
     "Publisher",
     "Purge",
     "Reference",
     "RemoveTarget",
     "Renewed",
+    "RoleLine",
     "RoleState",
+    "RootLine",
     "Seat",
     "SetExpiry",
     "SetKeys",
+    "TagLine",
     "Target",
     "Trusted",
     "TrustregError",
@@ -95,6 +106,8 @@ _HOMES = {
     "aio": ("AsyncClient",),
     "ceremony": ("Ceremony",),
     "client": ("Contents", "Entry", "RoleState", "Trusted", "Unknown", "Untrusted", "Verdict"),
+    "forecast": ("Inventory", "Notice"),
+    "inventory": ("CertificateLine", "Collection", "Holding", "KeyLine", "RoleLine", "RootLine", "TagLine"),
     "errors": ("InputError", "TrustregError", "UnavailableError", "UntrustedError"),
     "io.archive": ("Archived", "ArchivedState"),
     "lint": ("Finding",),

@@ -283,7 +283,7 @@ class Verifier:
                 gun=gun,
                 server=opened.site.repository.where,
                 roles=tuple(_role_states(workflow)),
-                entries=tuple(sorted(_entries(opened, gun, failed), key=lambda e: (e.tag, not e.counts, e.role))),
+                entries=tuple(sorted(entries(opened, gun, failed), key=lambda e: (e.tag, not e.counts, e.role))),
                 failed=failed,
                 expires=workflow.expires(tuple(workflow.roles.values())),
                 first_use=workflow.first_use,
@@ -482,7 +482,7 @@ def _names_with(targets: Verified[Targets] | None, prefix: str, algorithm: str, 
     return found
 
 
-def _entries(opened: Opened, gun: Gun, failed: dict[str, UntrustedError]) -> Iterator[Entry]:
+def entries(opened: Opened, gun: Gun, failed: dict[str, UntrustedError]) -> Iterator[Entry]:
     """Yield what is said of *gun*: all of it, where that is the collection. A role with a bad entry has *failed*."""
     workflow, prefix = opened.workflow, opened.site.prefix(gun)
     asked = "" if gun == opened.site.gun else prefix

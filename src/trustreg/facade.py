@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from trustreg import client
     from trustreg.ceremony import Ceremony
+    from trustreg.forecast import Inventory
     from trustreg.io.archive import Archived
     from trustreg.io.download import Progress
     from trustreg.lint import Finding
@@ -113,6 +114,20 @@ class Verifier:
         Without *gun*, everything that the collection says that a store is the place of.
         """
         return self._verifier.contents(_home(self._wiring, gun), self._clock())
+
+    def inventory(self, *names: str | Gun, registry: bool = True) -> Inventory:
+        """Take stock of collections; see :meth:`trustreg.wire.Wiring.inventory`. What fails is in the result.
+
+        Args:
+            names: Names of collections, and URLs of trust servers, which stand for all collections there.
+            registry: Ask registries whether they still hold what is signed.
+
+        Raises:
+            UnavailableError: A server does not say which collections it has.
+            InputError: A name, or a setting, cannot be used.
+        """
+        asked = [name if isinstance(name, Gun) or "://" in name else Gun(name) for name in names]
+        return self._wiring.inventory(asked, registry=registry)
 
     def find(self, name: str, gun: str | Gun | None = None) -> Target:
         """Look the target *name* up in the collection of *gun*, or the one that a store is the place of.

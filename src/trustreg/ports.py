@@ -150,6 +150,19 @@ class Registry(Protocol):
         """
 
 
+class Shelves(Registry, Protocol):
+    """A registry that says what it holds without handing it over."""
+
+    def digest(self, reference: Reference) -> Digest | None:
+        """Return the digest of what it says that it has for the tag of *reference*, or for its digest without a tag.
+
+        ``None`` where it says that it has none. It is its word: no bytes came, and nothing was computed.
+
+        Raises:
+            UntrustedError, UnavailableError: As :meth:`Registry.manifest` does, but for :class:`NotInRegistryError`.
+        """
+
+
 @dataclass(frozen=True, kw_only=True)
 class HeldKey:
     """A private key that is here: ``id`` is that of the plain public key, ``where`` its file.

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cached_property
+from itertools import count
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from trustreg import client
 from trustreg.errors import (
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
     from trustreg.ceremony import Ceremony
     from trustreg.dialect import Dialect
+    from trustreg.forecast import Inventory
+    from trustreg.inventory import Collection
     from trustreg.io.archive import Archive, Archived
     from trustreg.io.auth import Auth
     from trustreg.io.cache import FolderCache
@@ -40,12 +44,16 @@ if TYPE_CHECKING:
     from trustreg.io.stores.place import Place
     from trustreg.io.stores.writers import Writers
     from trustreg.metadata import Key
+    from trustreg.names import Digest
     from trustreg.ports import HeldKey, Manifest, Repository, TargetFiles
     from trustreg.publisher import Content, Published
     from trustreg.publisher import Publisher as Author
     from trustreg.reader import Target
     from trustreg.sign.signer import Signer
     from trustreg.survey import Seat
+
+A = TypeVar("A")
+B = TypeVar("B")
 
 
 class Wiring:
@@ -125,6 +133,10 @@ class Wiring:
         """Return what the registry of *reference* serves: this is the port ``Registry``."""
         return self._registry(reference.gun).manifest(reference)
 
+    def digest(self, reference: Reference) -> Digest | None:
+        """Return what the registry of *reference* says it has: with this, it is the port ``Shelves``."""
+        return self._registry(reference.gun).digest(reference)
+
     def collection(self, gun: Gun | None) -> Gun:
         """Return a name by which to ask for the collection of the repository *gun*; without one, of the one there is.
 
@@ -193,6 +205,57 @@ class Wiring:
             if not (guns := archive.guns()):
                 raise
             return guns
+
+    def inventory(
+        self,
+        names: Sequence[Gun | str],
+        *,
+        registry: bool = True,
+        tell: Callable[[int, int], None] = lambda _done, _total: None,
+    ) -> Inventory:
+        """Take stock of collections, several at once; what is wrong with one of them is in the result.
+
+        Args:
+            names: Collections, and the URLs of trust servers, whose change feeds say which collections they have. If
+                there are none, the collection that a store is the place of.
+            registry: Ask registries for the images.
+            tell: Told how many of how many requests for collections are done, and then of those for images.
+
+        Raises:
+            ServerError: A server has no change feed.
+            UnavailableError: It could not be read.
+            SettingError: A URL is none; or there are no names, and nobody said which collection is meant.
+        """
+        from concurrent.futures import ThreadPoolExecutor
+
+        from trustreg.forecast import Inventory, forecast
+
+        guns = [self.collection(name) for name in names or (None,) if not isinstance(name, str)]
+        parts = [(self, dict.fromkeys(map(str, guns), ""))]
+        parts += [(self._of_server(url), self._feed(url)) for url in dict.fromkeys(names) if isinstance(url, str)]
+        with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+            each = _Counting(pool.map, tell)
+            found = tuple(one for by, names in parts for one in by._stock(names, each, registry=registry))  # noqa: SLF001
+        return Inventory(at=self.now(), asked=registry, collections=found, notices=forecast(found, self.now()))
+
+    def _stock(self, names: Mapping[str, str], each: _Counting, *, registry: bool) -> tuple[Collection, ...]:
+        """Take stock of collections by name, with when each was published last as far as that is known."""
+        from trustreg.inventory import look_up, read
+
+        now = self.now()
+        found = tuple(each(lambda name: replace(read(name, self._site, now), changed=names[name]), names))
+        return look_up(found, self, each) if registry else found
+
+    def _of_server(self, url: str) -> Wiring:
+        flags = {**self._flags, "server": url, "store": None}
+        return Wiring(flags, self._env, self.now, self._trace, self._warn, self._hushed)
+
+    def _feed(self, url: str) -> dict[str, str]:
+        """Return when each collection on the trust server *url* was published last, by name."""
+        from trustreg.io.notary import ChangeFeed
+
+        by = self._of_server(url)
+        return ChangeFeed(by._way(by.config().of_server(url)), by._credentials, url).collections()  # noqa: SLF001
 
     # --- writing ---
 
@@ -632,6 +695,24 @@ def gather(paths: Sequence[str | os.PathLike[str]], name: str = "", custom: Any 
     if not found:
         raise SettingError(", ".join(map(str, paths)), "there are no files")
     return tuple(content_of(path, called, custom) for called, path in found.items())
+
+
+class _Counting:
+    """Applies a function to many values with *spread*, and tells how many are done."""
+
+    def __init__(self, spread: Callable[..., Iterable[Any]], tell: Callable[[int, int], None]) -> None:
+        self._spread, self._tell, self._lock = spread, tell, Lock()
+
+    def __call__(self, function: Callable[[A], B], values: Iterable[A]) -> Iterable[B]:
+        values, done = list(values), count(1)
+
+        def counting(value: A) -> B:
+            result = function(value)
+            with self._lock:
+                self._tell(next(done), len(values))
+            return result
+
+        return self._spread(counting, values)
 
 
 class _NoKeys:

@@ -78,7 +78,7 @@ def test_options_are_called_alike(path: tuple[str, ...], command: click.Command)
     options = {name for parameter in command.params for name in parameter.opts}
     settled = {"--config", "--trust-dir"} if path[0] not in {"serve", "completion"} else set()
     reading = {"--server", "--ca", "--verbose", "--pin", "--no-first-use", "--format"}
-    if path[0] in {"verify", "list", "inspect", "fetch", "status", "lint"} or path == ("role", "show"):
+    if path[0] in {"verify", "list", "inspect", "fetch", "status", "lint", "inventory"} or path == ("role", "show"):
         settled |= reading | {"--role", "--offline-grace"}
     elif path[0] in {"init", "sign", "publish", "remove", "add", "renew", "prune", "role"}:
         settled |= reading | {"--passphrase-file"}

@@ -26,7 +26,7 @@ from trustreg.io.docker import DockerCredentials
 from trustreg.io.http import Http, Timeouts
 from trustreg.io.registry import HttpRegistry
 from trustreg.io.tls import Tls, TlsFiles
-from trustreg.names import Reference
+from trustreg.names import Digest, Reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -100,6 +100,24 @@ def test_what_is_not_there_is_not_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.interop
+def test_it_says_what_it_holds_without_handing_it_over(tmp_path: Path) -> None:
+    """By tag and by digest, of images and of indexes; one request each, by HEAD."""
+    many, lines = index("many"), list[str]()
+    with docker_registry(htpasswd={"bob": "s3cret"}) as peer:
+        write_docker_config(tmp_path, peer.login())
+        Skopeo(peer).push(many, "team/app:many")
+        registry = make(tmp_path, trace=lines.append)
+        name = f"{peer.host}/team/app"
+
+        assert str(registry.digest(Reference.parse(f"{name}:many"))) == many.digest
+        lines.clear()
+        assert str(registry.digest(Reference.parse(f"{name}@{many.digest}"))) == many.digest
+        assert registry.digest(Reference.parse(f"{name}:none")) is None
+        assert registry.digest(Reference.parse(f"{name}@sha256:{'0' * 64}")) is None
+        assert [line.split()[0] for line in lines] == ["HEAD"] * 3
+
+
+@pytest.mark.interop
 def test_without_a_login_or_with_a_wrong_one(tmp_path: Path) -> None:
     """That is no answer, and the remedy is docker login."""
     with docker_registry(htpasswd={"bob": "s3cret"}) as peer:
@@ -139,6 +157,25 @@ def test_a_digest_that_lies_is_not_believed(tmp_path: Path) -> None:
 
     assert caught.value.expected == lie
     assert any("it claims" in line for line in lines)
+
+
+@pytest.mark.parametrize("head", [reply(200), reply(405), reply(404), reply(200, docker_content_digest="md5:1")])
+def test_where_it_says_too_little_the_manifest_is_read(tmp_path: Path, head: bytes) -> None:
+    """Whether it does not speak HEAD, or names no digest, or it is not sure that a registry says no."""
+    with Rogue(lambda r: head if r.method == "HEAD" else serve(manifest())(r)) as server:
+        found = make(tmp_path).digest(named(server))
+
+    assert found == Digest("sha256", hashlib.sha256(manifest()).hexdigest())
+
+
+def test_what_it_says_of_a_digest_is_whether_it_is_there(tmp_path: Path) -> None:
+    """Whatever digest it names instead; and a page with 404 is no answer."""
+    asked = f"sha256:{'1' * 64}"
+    with Rogue(lambda _: reply(200, docker_content_digest=f"sha256:{'0' * 64}")) as server:
+        assert str(make(tmp_path).digest(named(server, f"/a@{asked}"))) == asked
+    page = reply(404, b"<html>")
+    with Rogue(lambda r: reply(404) if r.method == "HEAD" else page) as server, pytest.raises(ServerError):
+        make(tmp_path).digest(named(server, f"/a@{asked}"))
 
 
 def test_a_digest_may_be_sha512(tmp_path: Path) -> None:

@@ -71,6 +71,7 @@ _COMMANDS = {
     "lint": "upkeep",
     "forget": "write",
     "delete": "delegation",
+    "inventory": "inventory",
     "key": "key",
     "config": "config",
     "serve": "serve",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
 
 @contextmanager
@@ -21,10 +22,18 @@ def progress(what: str) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def transfer(what: str) -> Iterator[Callable[[int, int], None]]:
+def transfer(what: str) -> AbstractContextManager[Callable[[int, int], None]]:
     """Show on a terminal how much of *what* is there, once it takes long; hand over what is to be told of it."""
-    bar = _Bar(what)
+    return _measured(_Bar(what))
+
+
+def counted(what: str) -> AbstractContextManager[Callable[[int, int], None]]:
+    """Show how many of *what* are done as :func:`transfer` shows how much is there."""
+    return _measured(_Bar(what, counts=True))
+
+
+@contextmanager
+def _measured(bar: _Bar) -> Iterator[Callable[[int, int], None]]:
     if not sys.stderr.isatty():
         yield bar.tell
         return
@@ -89,12 +98,12 @@ class _Line:
 class _Bar:
     """How much of something is there. It may be told by one thread and shown by another."""
 
-    def __init__(self, what: str) -> None:
-        self._what, self._done, self._total = what, 0, 0
+    def __init__(self, what: str, *, counts: bool = False) -> None:
+        self._what, self._done, self._total, self._counts = what, 0, 0, counts
         self._shown: Any = None
 
     def tell(self, done: int, total: int) -> None:
-        """Take note that *done* bytes of *total* are there."""
+        """Take note that *done* of *total* are there, bytes or whatever is counted."""
         self._done, self._total = done, total
         if self._shown is not None:
             self._shown.update(0, completed=done, total=total)
@@ -103,12 +112,21 @@ class _Bar:
         """Return something to start and stop that shows what is known by now."""
         from rich.console import Console
         from rich.markup import escape
-        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+        from rich.progress import (
+            BarColumn,
+            DownloadColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TransferSpeedColumn,
+        )
 
         from trustreg.errors import shown
 
-        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-        self._shown = Progress(*columns, console=Console(stderr=True), transient=True)
+        amount = (MofNCompleteColumn(),) if self._counts else (DownloadColumn(), TransferSpeedColumn())
+        self._shown = Progress(
+            TextColumn("{task.description}"), BarColumn(), *amount, console=Console(stderr=True), transient=True
+        )
         self._shown.add_task(escape(shown(self._what)), completed=self._done, total=self._total or None)
         return self._shown
 

@@ -49,10 +49,15 @@ def print_json(document: Any) -> None:
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print aligned columns under *head*."""
+    click.echo("\n".join(aligned(head, rows)), color=True)  # no colours to look for and take out
+
+
+def aligned(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return the lines of a table: columns under *head*."""
     lines = [tuple(head), *(tuple(map(shown, row)) for row in rows)]
     *widths, _ = (max(map(len, column)) for column in zip(*lines, strict=True))
     form = "  ".join([*(f"{{:<{width}}}" for width in widths), "{}"])
-    click.echo("\n".join(form.format(*line) for line in lines), color=True)  # no colours to look for and take out
+    return [form.format(*line) for line in lines]
 
 
 def print_verdict(verdict: Verdict) -> None:

@@ -137,6 +137,16 @@ class Config(NamedTuple):
         pins = _pins(self._find("pins", gun), self._notarys("pins", gun), first_use=self._first_use(gun).value)
         return pins, self._find("roles", gun).value
 
+    def of_server(self, url: str) -> Site:
+        """Return what holds for the trust server *url* itself: what is said of collections that it has, or of its host.
+
+        Raises:
+            SettingError, FileError: As :meth:`site` does.
+        """
+        parts = (layer.match for layer in self.layers if layer.match and not layer.match.wild and _names(layer, url))
+        part = next(parts, None)
+        return self.site(Gun(str(part) if part else Url.parse(url).authority))
+
     def collection(self, gun: Gun | None = None) -> Gun:
         """Return the collection that signs for *gun*, or the one there is where *gun* is ``None``.
 
@@ -349,6 +359,10 @@ def _users(kind: Literal["config", "data"]) -> str | None:
     except RuntimeError:
         return None
     return str(path) if path.is_absolute() else None  # older ones answer "~/…" instead
+
+
+def _names(layer: Layer, server: str) -> bool:
+    return "server" in layer.settings and layer.settings["server"].value == server
 
 
 def _host(gun: Gun) -> str:

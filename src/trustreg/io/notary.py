@@ -1,4 +1,4 @@
-"""One collection on a notary server, by HTTP.
+"""One collection on a notary server, by HTTP; and which ones there are.
 
 Absence is an answer that only a trust server can give: 404 with its own ``METADATA_NOT_FOUND``. The Go server says the
 same, but without ``detail``, for paths it does not serve at all, which is what a wrong base URL leads to; so then it is
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from trustreg.errors import ConflictError, PublishRefusedError, ServerError, SettingError
+from trustreg.errors import ConflictError, PublishRefusedError, ServerError, SettingError, TooLargeError
 from trustreg.io.address import Url, without_secrets
 from trustreg.io.auth import Access
 from trustreg.io.http import api_errors, plain, refusal
@@ -54,14 +54,8 @@ class NotaryServer:
         write: bool = False,
         named: bool = True,
     ) -> None:
-        try:
-            url = Url.parse(base)
-        except ValueError as exc:
-            raise SettingError(f"trust server {without_secrets(base)}", str(exc)) from exc
-        if url.query:
-            raise SettingError(f"trust server {url}", "the URL of a server has no query")
         self._auth, self._credentials, self._gun = auth, credentials, gun
-        self._base = url._replace(path=url.path.rstrip("/"))
+        self._base = _base(base)
         self._actions = "push,pull" if write else "pull"
         self._named = named
 
@@ -157,6 +151,87 @@ class NotaryServer:
         return reply.body
 
 
+class ChangeFeed:
+    """What has changed on the trust server *base*, in all its collections.
+
+    Whoever reads it needs the right to ``registry:catalog:*``, where the server wants a login. Logins are those of
+    :class:`NotaryServer`, but for that of a registry.
+
+    Args:
+        auth: Carries the requests.
+        credentials: Has the logins.
+        base: Its URL; a path in front of ``/v2/`` is fine.
+    """
+
+    def __init__(self, auth: Auth, credentials: DockerCredentials, base: str) -> None:
+        self._auth, self._credentials, self._base = auth, credentials, _base(base)
+
+    def collections(self) -> dict[str, str]:
+        """Return when each collection was last published, as the server writes times, by name; those that are left.
+
+        A deleted collection is none any more. Names are as they came: nothing says that they can be used.
+
+        Raises:
+            ServerError: The server has no change feed, or what it sends is none.
+            TooLargeError: There is no end to it.
+            UnauthorizedError: It does not let us see it.
+            UnavailableError: No answer could be had.
+        """
+        found: dict[str, str] = {}
+        for record in self._records():
+            if record["Category"] == "deletion":
+                found.pop(record["GUN"], None)
+            else:
+                found[record["GUN"]] = record["CreatedAt"]
+            if len(found) > _MOST_COLLECTIONS:
+                raise TooLargeError(f"the number of collections on {self._base}", _MOST_COLLECTIONS, "collections")
+        return found
+
+    def _records(self) -> Iterator[dict[str, str]]:
+        """Yield the records, oldest first, page by page."""
+        after = 0
+        for _ in range(_MOST_PAGES):
+            page = self._page(after)
+            if not page:
+                return
+            for number, record in page:
+                if number <= after:
+                    raise self._fault(200, "its change feed goes round in circles")
+                after = number
+                yield record
+        raise TooLargeError(f"the change feed of {self._base}", _MOST_PAGES * _PAGE, "changes")
+
+    def _page(self, after: int) -> list[tuple[int, dict[str, str]]]:
+        import orjson
+
+        # Always a number of records and an id to begin behind: some servers fail where one of them is missing.
+        query = f"records={_PAGE}&change_id={after}"
+        url = self._base._replace(path=f"{self._base.path}/v2/_trust/changefeed", query=query)
+        server = self._base.authority
+        login = f"log in as a user who may see all collections ({_CATALOG}), or name the collections"
+        reply = self._auth.get(url, Access(_CATALOG, lambda: self._logins(server), login), limit=_LONGEST_PAGE)
+        if reply.status in {404, 405}:
+            raise self._fault(reply.status, "it has no change feed, so nobody says which collections there are")
+        if reply.status != 200:
+            raise refusal(reply, _NAME_THEM)
+        try:
+            records = orjson.loads(reply.body)["records"] or []  # null where there are none
+            page = [(int(record["ID"]), {name: record[name] for name in _RECORD}) for record in records]
+        except (ValueError, TypeError, LookupError) as exc:
+            raise self._fault(200, "what it sends is no change feed") from exc
+        if not all(isinstance(text, str) for _, record in page for text in record.values()):
+            raise self._fault(200, "what it sends is no change feed")
+        return page
+
+    def _logins(self, server: str) -> Iterator[Credential]:
+        for found in (self._credentials.trust_server(server), self._credentials.find(server, "")):
+            if found:
+                yield found
+
+    def _fault(self, status: int, problem: str) -> ServerError:
+        return ServerError(str(self._base), status, problem, _NAME_THEM)
+
+
 def multipart(files: Mapping[str, bytes]) -> tuple[bytes, str]:
     """Return *files* by role as a form upload, and its media type; the same bytes for the same files."""
     import hashlib
@@ -173,6 +248,17 @@ def multipart(files: Mapping[str, bytes]) -> tuple[bytes, str]:
     return body + f"--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"
 
 
+def _base(text: str) -> Url:
+    """Return the URL of a server without a slash at the end; raise :class:`SettingError` where it is none."""
+    try:
+        url = Url.parse(text)
+    except ValueError as exc:
+        raise SettingError(f"trust server {without_secrets(text)}", str(exc)) from exc
+    if url.query:
+        raise SettingError(f"trust server {url}", "the URL of a server has no query")
+    return url._replace(path=url.path.rstrip("/"))
+
+
 def _fault(detail: Any) -> tuple[str, str]:
     """Read ``{"Name": "ErrBadRoot", "Error": {"Msg": "…"}}``, and the texts that other refusals carry."""
     if isinstance(detail, dict):
@@ -186,3 +272,9 @@ def _fault(detail: Any) -> tuple[str, str]:
 
 _SHORT = 65_536  # bytes; the server has nothing to say
 _KEY = 262_144  # bytes, as the Go client allows
+_CATALOG = "registry:catalog:*"
+_NAME_THEM = "name the collections instead: trustreg inventory --server URL GUN..."
+_RECORD = ("GUN", "CreatedAt", "Category")
+_PAGE, _LONGEST_PAGE = 1000, 4 << 20  # records, bytes; one has 500 at most
+_MOST_PAGES = 10_000  # each collection adds 26 records a year
+_MOST_COLLECTIONS = 100_000

@@ -16,7 +16,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from trustreg.errors import ContentError, NotInRegistryError, OfflineError, ServerError, SettingError
+from trustreg.errors import (
+    ContentError,
+    NameFormError,
+    NotInRegistryError,
+    OfflineError,
+    ServerError,
+    SettingError,
+)
 from trustreg.io.address import Url, without_secrets
 from trustreg.io.auth import Access
 from trustreg.io.http import PlainServerError, api_errors, plain, refusal
@@ -35,7 +42,7 @@ T = TypeVar("T")
 
 
 class HttpRegistry:
-    """Where images live, whatever host their names say; a :class:`trustreg.ports.Registry`.
+    """Where images live, whatever host their names say; a :class:`trustreg.ports.Shelves`.
 
     Args:
         auth: Carries the requests.
@@ -80,6 +87,31 @@ class HttpRegistry:
         if self._auth.http.trace and claimed != str(digest):
             self._auth.http.trace(f"{reply.url}: it claims {plain(claimed, 80)} and serves {digest}")
         return Manifest(media_type=_media_type(reply), digest=digest, raw=reply.body)
+
+    def digest(self, reference: Reference) -> Digest | None:
+        """Return the digest of what the registry says that it has for *reference*; ``None`` where it has none.
+
+        It is asked by HEAD: registries answer that from an index, and count no download. What it says is its word, to
+        be listed and not to be relied on. Where it says too little, the manifest is read.
+
+        Raises:
+            UntrustedError, UnavailableError: As :meth:`manifest` does.
+        """
+        by_digest = None if reference.tag else reference.digest
+        headers = {**self._headers, "Accept": _ACCEPT}
+        ending = f"manifests/{by_digest or reference.tag}"
+        reply = self.ask(reference, "pull", ending, lambda auth, url, access: auth.head(url, access, headers=headers))
+        if reply.status == 404 and _unknown(reply):
+            return None
+        if reply.status == 200:
+            try:
+                return by_digest or Digest.parse(reply.headers.get("docker-content-digest", ""))
+            except NameFormError:
+                pass
+        try:
+            return self.manifest(reference).digest
+        except NotInRegistryError:
+            return None
 
     def ask(self, reference: Reference, actions: str, ending: str, send: Callable[[Auth, Url, Access], T]) -> T:
         """Have *send* ask for ``…/v2/NAME/ending`` where the repository of *reference* really is.

@@ -102,7 +102,8 @@ class Workflow:
         limits: What it may cost.
         where: Names the repository in messages.
         root_age: For how long nobody is asked for a newer root again.
-        dangerous_skip_expiry: For who is about to sign what has expired. Nothing of what is read then is kept.
+        dangerous_skip_expiry: For who is about to sign what has expired, or wants to know what it was: certificates of
+            keys may have expired, too. Nothing of what is read then is kept.
     """
 
     def __init__(
@@ -549,7 +550,7 @@ class Workflow:
 
     def _believe(self, name: str, raw: bytes, role: Role, keys: Mapping[str, Key], kind: type[S]) -> Verified[S]:
         claim = self._decode(name, raw, kind)
-        verified = verify(claim, replace(role, name=name), keys, self.now)
+        verified = verify(claim, replace(role, name=name), keys, None if self._skip_expiry else self.now)
         if floor := self._standing(name, role, keys):
             self._above(claim, floor)
         return verified

@@ -1,0 +1,1 @@
+"""An inventory as people pass it on: a page, or a sheet."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.peers import GoNotary, Passphrases, Peer, RegistryPeer, Trustreg
+    from tests.peers import DockerTrust, GoNotary, Passphrases, Peer, RegistryPeer, Trustreg
 
     Go = Callable[..., GoNotary]
     People = Callable[..., Trustreg]
@@ -96,6 +96,27 @@ def test_what_we_move_is_what_go_would_have_moved(
     assert len(theirs) == len(listed) == 4
     assert {path.name: raw for path, raw in keys(ours.trust_dir).items()} == theirs
     assert sorted(path.name for path in (ours.trust_dir / "private").iterdir()) == sorted([".lock", *theirs])
+
+
+def test_docker_goes_on_with_what_we_moved(
+    go_server_tls: Peer, docker_trust: Callable[..., DockerTrust], people: People, gun: str, tmp_path: Path
+) -> None:
+    """
+    A root key and a signer's key of old are those that Docker begins a collection with, and reports.
+    """
+    docker = docker_trust(go_server_tls)
+    lay(docker.trust_dir, maker.RSA, "root", era="0.1", passphrase=docker.passphrases.root)
+    lay(docker.trust_dir, maker.P256, "alice", era="0.3", passphrase=docker.passphrases.delegation)
+    person = people(go_server_tls, trust_dir=docker.trust_dir)
+    ids = {key["role"]: key["id"] for key in person.json("key", "migrate")["keys"]}
+    person.run("key", "export", ids["alice"], "--public", "-o", tmp_path / "alice.pub")
+
+    docker.signer_add("alice", gun, [tmp_path / "alice.pub"])
+
+    report = docker.inspect(gun)
+    assert report is not None
+    assert report.signers == {"alice": (ids["alice"],)}
+    assert [key["id"] for key in person.json("key", "list")["keys"] if key["role"] == "root"] == [ids["root"]]
 
 
 @pytest.mark.slow

@@ -233,6 +233,21 @@ def test_it_is_found_in_notarys_own_folder(write: Write, tmp_path: Path) -> None
     assert load({"trust_dir": str(tmp_path / "none" / ".notary")}, {}).site(APP) == load({}, {}).site(APP)
 
 
+def test_its_folder_is_found_by_any_name(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    As ``.`` from inside, by a link to it, and as a link to elsewhere.
+    """
+    write(FULL, ".notary/config.json")
+    write(FULL, "elsewhere/config.json")
+    (tmp_path / "link").symlink_to(tmp_path / ".notary")
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / ".notary").symlink_to(tmp_path / "elsewhere")
+    monkeypatch.chdir(tmp_path / ".notary")
+
+    for name in (".", str(tmp_path / "link"), str(tmp_path / "home" / ".notary")):
+        assert load({"trust_dir": name}, {}).site(APP).pins.given
+
+
 def test_one_that_is_named_stands_instead(write: Write, tmp_path: Path) -> None:
     """
     There are never two.

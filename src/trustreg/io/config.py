@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeVar, cast
 from trustreg.errors import FileError, SettingError
 from trustreg.io.address import Url
 from trustreg.io.files import read_bounded
-from trustreg.io.notaryconfig import read_notary_config
 from trustreg.io.settings import DEFAULTS, EVERYWHERE, Layer, Setting, is_host, read_unspoilt, spelled, spoken, written
 from trustreg.io.tls import TlsFiles
 from trustreg.names import RELEASES, TARGETS, Gun, Reference
@@ -306,14 +305,16 @@ def _notary(layers: list[Layer]) -> NotaryConfig | None:
     def said(name: str) -> Setting | None:
         return next((layer.settings[name] for layer in layers if name in layer.settings), None)
 
-    if named := said("notary_config"):
-        if (found := read_notary_config(named.value)) is None:
-            raise FileError(named.value, "there is no such file", f"{named.source} names it")
-        return found
-    folder = said("trust_dir")
-    if folder and Path(folder.value).name == ".notary":
-        return read_notary_config(f"{folder.value}/config.json")
-    return None
+    named, trust_dir = said("notary_config"), said("trust_dir")
+    folder = Path(trust_dir.value) if trust_dir else None
+    if not named and (folder is None or ".notary" not in {folder.absolute().name, folder.resolve().name}):
+        return None
+    from trustreg.io.notaryconfig import read_notary_config
+
+    found = read_notary_config(named.value if named else f"{folder}/config.json")
+    if named and not found:
+        raise FileError(named.value, "there is no such file", f"{named.source} names it")
+    return found
 
 
 def _tls(found: Mapping[str, Setting]) -> TlsFiles:

@@ -382,6 +382,7 @@ SPOILT: dict[str, tuple[Callable[[Path], object], type[TrustregError]]] = {
     "of a later version": (respell(lambda d: d.update(version=2)), FileError),
     "of another collection": (respell(lambda d: d.update(gun="registry.example/other")), DamagedError),
     "of no collection": (respell(lambda d: d.update(gun=7)), DamagedError),
+    "of what has no name": (respell(lambda d: d.update(gun="a\nb")), DamagedError),
     "of another kind": (respell(lambda d: d.update(dialect="tuf2")), DamagedError),
     "without states": (respell(lambda d: d.update(states=[])), DamagedError),
     "without times": (respell(lambda d: first(d).update(taken="yesterday")), DamagedError),

@@ -21,7 +21,14 @@ from trustreg.client import Site
 from trustreg.copying import Held, Recalling, copy, require_successor, reread
 from trustreg.dialects.notary1 import Notary1
 from trustreg.dialects.tuf1 import Tuf1
-from trustreg.errors import DamagedError, FileError, NotArchivedError, SettingError, UntrustedError
+from trustreg.errors import (
+    DamagedError,
+    FileError,
+    NameFormError,
+    NotArchivedError,
+    SettingError,
+    UntrustedError,
+)
 from trustreg.io.cache import file_name
 from trustreg.io.files import locked
 from trustreg.io.parts import FolderParts, Parts, ZipParts, make_folder
@@ -158,7 +165,7 @@ class Archive:
         raw = self._files.read(name, _LONGEST_MANIFEST)
         try:
             return _read_manifest(f"{self.path}/{name}", orjson.loads(raw or b""))
-        except (ValueError, KeyError, TypeError, AttributeError) as exc:
+        except (ValueError, KeyError, TypeError, AttributeError, NameFormError) as exc:
             raise DamagedError(str(self.path), name, "is no manifest of a collection") from exc
 
 

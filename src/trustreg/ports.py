@@ -55,6 +55,19 @@ class TrustServer(Repository, Protocol):
         """Remove the collection from the server."""
 
 
+class ReplicaServer(Repository, Protocol):
+    """One collection on a server that takes what others sign."""
+
+    def replicate(self, files: Mapping[str, bytes]) -> None:
+        """Hand over files of a collection that is signed elsewhere; of its root each version, as ``7.root``.
+
+        Raises:
+            PublishRefusedError: The server finds fault with the files, or is none that takes replicas.
+            ConflictError: A version in *files* is taken.
+            UnavailableError: No answer could be had; whether it was taken is not known.
+        """
+
+
 @dataclass(frozen=True, kw_only=True)
 class Write:
     """One step of a publication: ``path`` gets ``data``.

@@ -13,6 +13,10 @@ publishers:
 * the server's own snapshots drop delegations that are no more, and list the bytes that are stored;
 * files that Go would write otherwise are refused, since Go lists what it would have written;
 * timestamp and snapshot are signed again when half of their life is over.
+
+A collection whose timestamps are signed elsewhere may be kept here as a replica (:func:`judge_replica`): read only, and
+as fresh as it is handed over. Nothing marks it but its root, which lists no timestamp key of this server; with a root
+that lists one it becomes a collection like any other.
 """
 
 import hashlib
@@ -22,16 +26,18 @@ from datetime import datetime
 from typing import Protocol, TypeVar, cast
 
 from trustreg.dialects.notary1 import Notary1, exact
-from trustreg.errors import ContentError, ExpiredError, TrustregError, UnavailableError, UntrustedError
+from trustreg.errors import AbsentError, ContentError, ExpiredError, TrustregError, UnavailableError, UntrustedError
 from trustreg.metadata import Envelope, Key, Role, Root, Signed, Snapshot, Targets, Timestamp
 from trustreg.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, Gun, is_delegation, parent
 from trustreg.sign.draft import Lifetimes
 from trustreg.sign.signer import LocalSigner
 from trustreg.verify.pinning import Pins, admit, anchor, succeed
+from trustreg.verify.requests import Answer, Memory, Recall, Remember, Want
 from trustreg.verify.signatures import verify
-from trustreg.verify.workflow import check_content
+from trustreg.verify.workflow import Flow, Workflow, check_content
 
 S = TypeVar("S", bound=Signed)
+T = TypeVar("T")
 
 
 # --- what is stored --------------------------------------------------------------------------------------------
@@ -223,6 +229,21 @@ class TrustServer:
                 return
         raise BusyError(str(gun))
 
+    def replicate(self, gun: Gun, upload: Mapping[str, bytes], now: datetime) -> None:
+        """Take the files of a collection that is signed elsewhere; see :func:`judge_replica`.
+
+        Raises:
+            RefusedError: A reader would not believe the result, or one who knows what is here would not follow.
+            VersionTakenError: A version is not above those already stored.
+            BusyError: Others kept changing the collection meanwhile.
+        """
+        for _ in range(_PATIENCE):
+            old = self._store.collection(gun)
+            update = judge_replica(gun, upload, old, now)
+            if update is None or self._store.commit(gun, update, old.revision):
+                return
+        raise BusyError(str(gun))
+
     def current(self, gun: Gun, role: str, now: datetime) -> File | None:
         """Return the current file of *role*, signed anew where that is due.
 
@@ -314,6 +335,38 @@ def renew(gun: Gun, old: Collection, now: datetime, lifetimes: Lifetimes | None 
     return case.close()
 
 
+def judge_replica(gun: Gun, upload: Mapping[str, bytes], old: Collection, now: datetime) -> Update | None:
+    """Decide what *upload*, files of a collection that is signed elsewhere, makes of the replica *old*.
+
+    What a reader would believe is taken, and nothing else: one who knows no more than the first root where there is
+    nothing yet, and otherwise one who remembers all that is here.
+
+    Args:
+        gun: Whose collection it is; root certificates have to name it.
+        upload: Files by role, those that are here already left out or not; of the root each version, as ``7.root``.
+        old: The replica as it stands.
+        now: When this is.
+
+    Returns:
+        What to store; ``None`` where all of it is here.
+
+    Raises:
+        RefusedError: With the role at fault; :class:`MissingError` where the upload lacks it.
+        VersionTakenError: A version is not above those already stored.
+    """
+    if old.files and _Case(gun, {}, old, now, Lifetimes()).ours:
+        raise RefusedError(TIMESTAMP, "this server signs the collection itself, so it is no replica of another one")
+    replica = _Replica(gun, upload, old)
+    try:
+        return replica.close(replica.believe(now), now)
+    except RefusedError:
+        raise
+    except AbsentError as exc:
+        raise MissingError(exc.role, "the collection has to have it, and the upload does not bring it") from exc
+    except UntrustedError as exc:
+        raise RefusedError(getattr(exc, "role", ""), str(exc)) from exc
+
+
 class _Case:
     """One upload before its judge: its claims stand in front of those of the stored collection."""
 
@@ -355,7 +408,10 @@ class _Case:
             except UntrustedError as exc:
                 raise RefusedError(ROOT, str(exc)) from exc
             self._alive(claim)
-        if self._signers(TIMESTAMP) is None:
+        if not self.ours:
+            if ROOT not in self._upload:
+                why = "this is a replica of a collection that is signed elsewhere: publish there, and mirror it again"
+                raise RefusedError(TIMESTAMP, why)
             raise RefusedError(ROOT, "too few of its timestamp keys are this server's, so nobody could sign timestamps")
 
     def believe(self, role: str) -> Targets:
@@ -426,6 +482,11 @@ class _Case:
         return Update(files=tuple(files), current=current, used=frozenset(self._used))
 
     @property
+    def ours(self) -> bool:
+        """Say whether this server holds the keys that sign the timestamp."""
+        return self._signers(TIMESTAMP) is not None
+
+    @property
     def _root(self) -> Root:
         return self._claim(ROOT, Root).signed
 
@@ -488,6 +549,98 @@ class _Case:
         self._used |= {signer.public for signer in signers.values()}
 
 
+class _Replica:
+    """A collection that is signed elsewhere, as an upload would have it, before a reader who knows what is here."""
+
+    def __init__(self, gun: Gun, upload: Mapping[str, bytes], old: Collection) -> None:
+        self._gun, self._newest = gun, old.newest
+        self._roots = {int(name.removesuffix(_OF_ROOT)): upload[name] for name in upload if name.endswith(_OF_ROOT)}
+        self._upload = {role: raw for role, raw in upload.items() if not role.endswith(_OF_ROOT)}
+        self._stored = {role: file.raw for role, file in old.files.items()}
+        self._files = {**self._stored, **self._upload}
+
+    def believe(self, now: datetime) -> Workflow:
+        """Read all of it, as who remembers what is here; as who knows the first root, where nothing is."""
+        versions = sorted(self._roots)
+        if versions and versions[-1] - versions[0] >= len(versions):
+            raise MissingError(ROOT, f"not every version from v{versions[0]} to v{versions[-1]} is there")
+        for version, raw in self._roots.items():  # and so the walk below looks at each that is new
+            if (said := _read(ROOT, raw, Root).signed.version) != version:
+                raise RefusedError(ROOT, f"what is sent as v{version} is v{said}")
+        if self._stored:
+            due = range(1, self._newest[ROOT] + 2)
+            flow, memory = Workflow(_DIALECT, self._gun, now), self._memory(now)
+        else:
+            due = range(1, 3)  # as a first root may be
+            pins = Pins(root=self._roots[versions[0]] if versions else None)
+            flow, memory = Workflow(_DIALECT, self._gun, now, pins=pins), Memory()
+        if (versions or not self._stored) and not {*versions[:1]} & {*due}:
+            raise MissingError(ROOT, f"its history has to begin with v{due[-1]} at the latest")
+        paths = {_DIALECT.locate(ROOT, version=version): raw for version, raw in self._roots.items()}
+        paths |= _by_path(self._files)
+        _answered(flow.refresh(), paths, memory, self._stored)
+        for failure in _answered(flow.delegated(), paths, memory, self._stored).values():
+            if isinstance(failure, AbsentError):  # whatever else is wrong with a role, its readers see as elsewhere
+                raise failure
+        return flow
+
+    def close(self, flow: Workflow, now: datetime) -> Update | None:
+        """Say what to store."""
+        if flow.timestamp.raw == self._stored.get(TIMESTAMP):
+            return None
+        meta = flow.snapshot.signed.meta
+        for role in sorted(self._upload.keys() - _OWN):
+            if role not in meta:
+                raise RefusedError(role, "the snapshot does not list it")
+            check_content(role, meta[role], self._upload[role])
+        roles = [role for role in sorted(meta.keys() - _OWN) if role in self._files]
+        new = [(ROOT, self._roots[version]) for version in sorted(self._roots) if version > self._newest.get(ROOT, 0)]
+        new += [(role, self._files[role]) for role in (*roles, SNAPSHOT, TIMESTAMP)]
+        files = tuple(self._file(role, raw, now) for role, raw in new if raw != self._stored.get(role))
+        return Update(files=files, current=frozenset({*roles, *_OWN}), used=frozenset())
+
+    def _file(self, role: str, raw: bytes, now: datetime) -> File:
+        version, newest = _read(role, raw, Signed).signed.version, self._newest.get(role, 0)
+        if role != ROOT and version <= newest:
+            raise VersionTakenError(role, newest, version)
+        return File(role=role, version=version, raw=raw, created=now)
+
+    def _memory(self, now: datetime) -> Memory:
+        """Return what who has read all that is here remembers, expired or not."""
+        pins = Pins(root=self._stored[ROOT])
+        flow, paths = Workflow(_DIALECT, self._gun, now, pins=pins, dangerous_skip_expiry=True), _by_path(self._stored)
+        _answered(flow.refresh(), paths)
+        _answered(flow.delegated(), paths)
+        return Memory(flow.floors)
+
+
+def _by_path(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return *files* by the paths under which readers look for what is listed."""
+    return {
+        _DIALECT.locate(role, None if role == TIMESTAMP else _DIALECT.listed(raw, 0)): raw
+        for role, raw in files.items()
+    }
+
+
+def _answered(
+    flow: Flow[T], files: Mapping[str, bytes], memory: Memory | None = None, kept: Mapping[str, bytes] | None = None
+) -> T:
+    """Run *flow* on *files* by path, on *memory*, and on what is *kept* by role; return what it returns."""
+    answer: Answer = None
+    while True:
+        try:
+            request = flow.send(answer)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+        if isinstance(request, Want):
+            answer = files.get(request.path)
+        elif isinstance(request, Recall):
+            answer = (kept or {}).get(request.role)
+        else:
+            answer = (memory or Memory()) if isinstance(request, Remember) else None
+
+
 def _read(role: str, raw: bytes, _kind: type[S]) -> Envelope[S]:
     """Decode *raw*; the dialect makes of each role its own kind."""
     return cast("Envelope[S]", _DIALECT.decode(role, raw))
@@ -498,4 +651,6 @@ def _public(signer: LocalSigner) -> Key:
 
 
 _DIALECT = Notary1()
+_OF_ROOT = f".{ROOT}"
+_OWN = frozenset({ROOT, SNAPSHOT, TIMESTAMP})
 _PATIENCE = 16  # readings of the collection that may each turn out to be stale

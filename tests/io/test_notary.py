@@ -137,6 +137,16 @@ def test_down_is_offline(tmp_path: Path) -> None:
             make(peer.url, tmp_path).publish({"root": b"{}"})
 
 
+@pytest.mark.interop
+def test_a_server_that_takes_no_replicas_is_named_so(tmp_path: Path) -> None:
+    """And what is none at all is not."""
+    with notary_server() as peer:
+        with pytest.raises(PublishRefusedError, match="takes no replicas"):
+            make(peer.url, tmp_path).replicate({"1.root": b"{}"})
+        with pytest.raises(ServerError, match="no trust server"):
+            make(f"{peer.url}/elsewhere", tmp_path).replicate({"1.root": b"{}"})
+
+
 # --- absence -------------------------------------------------------------------------------------
 
 
@@ -147,6 +157,12 @@ def test_absence_is_said_by_a_trust_server_only(tmp_path: Path, body: bytes) -> 
     """A proxy's 404, or a registry's, means that we do not know."""
     with Rogue(lambda _: reply(404, body)) as server, pytest.raises(ServerError, match="404"):
         make(server.url, tmp_path).fetch(ROOT)
+
+
+def test_of_the_next_root_any_server_may_say_that_there_is_none(tmp_path: Path) -> None:
+    """A web server that shows a copy of a collection has no words of a trust server."""
+    with Rogue(lambda _: reply(404, b"<html>404")) as server:
+        assert make(server.url, tmp_path).fetch(Want("root", "2.root.json", 100_000)) is None
 
 
 @pytest.mark.parametrize(("ping", "absent"), [(200, True), (401, True), (404, False), (500, False)])

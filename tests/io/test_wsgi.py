@@ -19,13 +19,14 @@ from hypothesis import strategies as st
 
 from tests.server.shapes import APP, END, FEED, OURS, SHAPES, part, recorded, told
 from tests.server.team import GUN, NOW, Team, listed, signer
+from tests.server.test_replica import Source, rotated
 from trustreg.dialects.notary1 import Notary1
 from trustreg.errors import FileError
 from trustreg.io import sql
 from trustreg.io.sql import SqlStore, unlock
 from trustreg.io.wsgi import HOT, Hot, make_app
 from trustreg.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, Gun
-from trustreg.server import BusyError, TrustServer
+from trustreg.server import BusyError, TrustServer, judge_replica
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -76,6 +77,45 @@ def test_shapes(client: TestClient, name: str) -> None:
     like = OURS.get(name, name)
     due = known[like] if like else known[name] | {"body": {"count": 0, "records": []}}
     assert due == told(answer.status_code, {k.lower(): v for k, v in answer.headers.items()}, answer.content)
+
+
+def test_replicas(tmp_path: Any) -> None:
+    """
+    Each root comes by its number, with or without .json; all of it is served as it came, long after it is due.
+    """
+    source, app = Source(Team()), APP.replace("_trust/tuf", "_trust/replica")
+    with closing(SqlStore(tmp_path / "state", unlock(tmp_path / "state", "passphrase"))) as store:
+        client = TestClient(make_app(TrustServer(store), now=lambda: NOW + timedelta(hours=1)))
+        assert client.simulate_post(app, body=form(source.upload()), headers=FORM).status_code == 200
+        older, update = source.upload(), judge_replica(GUN, source.upload(), store.collection(GUN), NOW)
+        assert update is None
+        rotated(source)
+        upload = {f"{name}.json": raw for name, raw in source.upload().items()}
+        assert client.simulate_post(app, body=form(upload), headers=FORM).status_code == 200
+        assert client.simulate_post(app, body=form(upload), headers=FORM).status_code == 200  # nothing new
+
+        back = client.simulate_post(app, body=form(older), headers=FORM)
+        told = client.simulate_post(APP, body=form({"targets": Team().targets(9)}), headers=FORM)
+        late = TestClient(make_app(TrustServer(store), now=lambda: NOW + timedelta(days=400)))
+        assert [late.simulate_get(f"{APP}{version}.root.json").content for version in (1, 2, 3)] == [
+            *source.roots.values()
+        ]
+        assert late.simulate_get(f"{APP}timestamp.json").content == source.at.files[TIMESTAMP].raw
+        assert [change.version for change in store.changes(GUN, limit=9)] == [1, 3]
+
+    fault = {"Name": "ErrBadTargets", "Error": {"Msg": "timestamp v1 is older than trusted v3"}}
+    assert (back.status_code, back.json["errors"][0]["detail"]) == (400, fault)
+    assert "this is a replica" in told.json["errors"][0]["detail"]["Error"]["Msg"]
+
+
+@pytest.mark.parametrize("name", ["root", "0.root", "01.root", "9999999999.root", "1.targets", "1.root.json.json", "x"])
+def test_what_replicas_have_no_place_for(client: TestClient, name: str) -> None:
+    """
+    A root without its number, another file with one, and numbers that none can have.
+    """
+    answer = client.simulate_post(APP.replace("tuf", "replica"), body=form({name: b"{}"}), headers=FORM)
+
+    assert (answer.status_code, answer.json["errors"][0]["code"]) == (400, "INVALID_ROLE")
 
 
 def test_metadata(client: TestClient, store: SqlStore) -> None:

@@ -2,7 +2,9 @@
 
 Absence is an answer that only a trust server can give: 404 with its own ``METADATA_NOT_FOUND``. The Go server says the
 same, but without ``detail``, for paths it does not serve at all, which is what a wrong base URL leads to; so then it is
-asked whether it is a trust server there (``/v2/``). Any other 404, a proxy's page, is a :class:`ServerError`.
+asked whether it is a trust server there (``/v2/``). Any other 404, a proxy's page, is a :class:`ServerError`; but for
+a root of some version, which most often nobody has yet, it is an answer: that is how a web server says so that shows a
+copy of a collection. Whoever could say it falsely could say it in the words of a trust server too.
 
 There is no ping before each request, as the Go client sends: the request itself brings the challenge.
 
@@ -11,6 +13,7 @@ Sources: notary ``server/{server,handlers,errors}``, ``storage/httpstore.go``; c
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from trustreg.errors import ConflictError, PublishRefusedError, ServerError, SettingError, TooLargeError
@@ -74,7 +77,7 @@ class NotaryServer:
         reply = self._auth.get(self._url(want.path), self._access(self._actions), limit=want.limit)
         if reply.status == 200:
             return reply.body
-        if reply.status == 404 and self._says_absent(reply):
+        if reply.status == 404 and (_NEXT_ROOT.fullmatch(want.path) or self._says_absent(reply)):
             return None
         raise refusal(reply, "this answer does not come from a trust server" if reply.status == 404 else None)
 
@@ -86,8 +89,29 @@ class NotaryServer:
             PublishRefusedError: The server finds fault with the files.
             UnavailableError: No answer could be had; whether it was published is not known.
         """
+        self._upload(self._url(""), files)
+
+    def replicate(self, files: Mapping[str, bytes]) -> None:
+        """Hand over files of a collection that is signed elsewhere; of its root each version, as ``7.root``.
+
+        Raises:
+            PublishRefusedError: The server finds fault with the files, or is none that takes replicas.
+            ConflictError: A version in *files* is taken.
+            UnavailableError: No answer could be had; whether it was taken is not known.
+        """
+        try:
+            self._upload(self._at("_trust/replica/"), files)
+        except ServerError as exc:
+            if exc.status == 404 and self._is_trust_server():
+                hint = (
+                    "it takes no replicas, and a timestamp is signed by a key of its own: `trustreg serve` takes them"
+                )
+                raise PublishRefusedError(str(self._gun), "NO_REPLICAS", hint) from exc
+            raise
+
+    def _upload(self, url: Url, files: Mapping[str, bytes]) -> None:
         body, media_type = multipart(files)
-        reply = self._auth.post(self._url(""), self._access("push,pull"), body, media_type, limit=_SHORT)
+        reply = self._auth.post(url, self._access("push,pull"), body, media_type, limit=_SHORT)
         if reply.status == 200:
             return
         for error in api_errors(reply):
@@ -114,9 +138,12 @@ class NotaryServer:
             raise refusal(reply)
 
     def _url(self, path: str) -> Url:
+        return self._at(f"_trust/tuf/{path}")
+
+    def _at(self, path: str) -> Url:
         from urllib.parse import quote
 
-        return self._base._replace(path=f"{self._base.path}/v2/{quote(f'{self._gun}/_trust/tuf/{path}', safe='/:')}")
+        return self._base._replace(path=f"{self._base.path}/v2/{quote(f'{self._gun}/{path}', safe='/:')}")
 
     def _access(self, actions: str) -> Access:
         more = "" if self._named else f" and name the server: --server {self._base}"
@@ -270,6 +297,7 @@ def _fault(detail: Any) -> tuple[str, str]:
     return "", plain(detail, 400) if isinstance(detail, str) else ""
 
 
+_NEXT_ROOT = re.compile(r"[0-9]+\.root\.json")
 _SHORT = 65_536  # bytes; the server has nothing to say
 _KEY = 262_144  # bytes, as the Go client allows
 _CATALOG = "registry:catalog:*"

@@ -131,6 +131,7 @@ class _Api:
             (r"/v2/\Z", {"GET": self.ping}),
             (r"/v2/(?:(?P<name>[^*]+)/)?_trust/changefeed\Z", {"GET": self.changes}),
             (rf"{tuf}\Z", {"POST": self.upload, "DELETE": self.delete}),
+            (r"/v2/(?P<name>[^*]+)/_trust/replica/\Z", {"POST": self.replicate}),
             (rf"{tuf}(?P<role>snapshot|timestamp)\.key\Z", {"GET": self.key, "POST": self.next_key}),
             (rf"{tuf}(?P<version>[0-9]{{1,18}})\.{role}\.json\Z", {"GET": self.past}),
             (rf"{tuf}{role}\.(?P<sha256>[0-9a-fA-F]{{64}})\.json\Z", {"GET": self.past}),
@@ -166,9 +167,17 @@ class _Api:
     def upload(self, req: falcon.Request, _: falcon.Response, name: str) -> None:
         """Take files into a collection."""
         gun = _writable(name)
+        self._server.accept(gun, self._parts(req, is_role), self._now())
+
+    def replicate(self, req: falcon.Request, _: falcon.Response, name: str) -> None:
+        """Take files, and the history of the root, into a replica of a collection that is signed elsewhere."""
+        gun = _writable(name)
+        self._server.replicate(gun, self._parts(req, _is_replicated), self._now())
+
+    def _parts(self, req: falcon.Request, known: Callable[[str], bool]) -> dict[str, bytes]:
         if (req.content_length or 0) > self._most:
             raise HttpError("MALFORMED_UPLOAD", f"an upload may have {self._most} bytes", status=413)
-        self._server.accept(gun, _parts(req), self._now())
+        return _parts(req, known)
 
     def delete(self, _req: falcon.Request, _resp: falcon.Response, name: str) -> None:
         """Forget a collection."""
@@ -247,8 +256,13 @@ def _gun(name: str) -> Gun | NameFormError:
         return exc
 
 
-def _parts(req: falcon.Request) -> dict[str, bytes]:
-    """Return the uploaded files by role; of several for one role the last counts."""
+def _is_replicated(name: str) -> bool:
+    """Say whether *name* is that of a file of a replica: a role, but of the root each version, as ``7.root``."""
+    return name != ROOT and (is_role(name) or _ROOT_VERSION.fullmatch(name) is not None)
+
+
+def _parts(req: falcon.Request, known: Callable[[str], bool]) -> dict[str, bytes]:
+    """Return the uploaded files by role, which has to be *known*; of several for one role the last counts."""
     files: dict[str, bytes] = {}
     try:
         form = req.get_media()
@@ -258,7 +272,7 @@ def _parts(req: falcon.Request) -> dict[str, bytes]:
             role = (part.filename or "").removesuffix(".json")
             if not role:
                 raise HttpError("NO_FILENAME")
-            if not is_role(role):
+            if not known(role):
                 raise HttpError("INVALID_ROLE", role[:256])
             files[role] = part.get_data()
     except falcon.HTTPError as exc:
@@ -354,6 +368,7 @@ _LOG = logging.getLogger("trustreg.server")
 _ROUTED = frozenset({"GET", "POST", "PUT", "HEAD", "DELETE"})
 _MOST_PARTS = 1024  # as many roles as a reader follows in one collection
 _USUAL_CHANGES, _MOST_CHANGES = 100, 1000
+_ROOT_VERSION = re.compile(rf"[1-9][0-9]{{0,8}}\.{ROOT}")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _SHOWN = 1024
 _ANSWERS: Mapping[str, tuple[int, str]] = {

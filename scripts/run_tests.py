@@ -28,6 +28,7 @@ PEERS = {
     "pg_createcluster": ["postgresql"],  # its own programs are not on the path
     "docker-registry": ["docker-registry"],
     "skopeo": ["skopeo"],
+    "nginx": ["nginx"],
     "gpg": ["gnupg"],
     "softhsm2-util": ["softhsm2"],
     "htpasswd": ["apache2-utils"],

@@ -406,6 +406,24 @@ class DamagedError(UntrustedError):
         return "use another copy of this archive, or archive the collection anew, in another place"
 
 
+@dataclass(eq=False)
+class MirrorRefusedError(UntrustedError):
+    """A place has something that the copy of a collection may not replace; ``where`` is the place."""
+
+    code = "mirror-refused"
+    gun: str
+    where: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.gun} is not mirrored to {self.where}, whose readers would not follow: {self.problem}"
+
+    @property
+    def remedy(self) -> str:
+        """What a person can do about it."""
+        return "if the source is right and the place is not, remove the collection there and mirror it again"
+
+
 # --- unavailable -----------------------------------------------------------------------------------
 
 

@@ -611,7 +611,7 @@ class _Replica:
         flow, paths = Workflow(_DIALECT, self._gun, now, pins=pins, dangerous_skip_expiry=True), _by_path(self._stored)
         _answered(flow.refresh(), paths)
         _answered(flow.delegated(), paths)
-        return Memory(flow.floors)
+        return Memory(flow.floors())
 
 
 def _by_path(files: Mapping[str, bytes]) -> dict[str, bytes]:

@@ -22,6 +22,7 @@ from trustreg.errors import (
     UnsignedError,
 )
 from trustreg.names import ROOT, SNAPSHOT, TARGETS, Gun, Reference
+from trustreg.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -39,13 +40,16 @@ if TYPE_CHECKING:
     from trustreg.io.docker import DockerCredentials
     from trustreg.io.download import Progress
     from trustreg.io.keystore import FileKeyStore
+    from trustreg.io.mirror import Pushed
+    from trustreg.io.notary import NotaryServer
     from trustreg.io.passphrases import Passphrases
     from trustreg.io.registry import HttpRegistry
     from trustreg.io.stores.place import Place
     from trustreg.io.stores.writers import Writers
     from trustreg.metadata import Key
+    from trustreg.mirroring import Original
     from trustreg.names import Digest
-    from trustreg.ports import HeldKey, Manifest, Repository, TargetFiles
+    from trustreg.ports import HeldKey, Manifest, ReplicaServer, Repository, Store, TargetFiles
     from trustreg.publisher import Content, Published
     from trustreg.publisher import Publisher as Author
     from trustreg.reader import Target
@@ -480,6 +484,61 @@ class Wiring:
         file = self._flags.get("passphrase_file")
         return Passphrases(self._env, file=Path(file) if file else None, prompt=terminal_prompt(self._hushed))
 
+    # --- mirroring ---
+
+    def mirror(self, gun: Gun, to: str, *, as_: Gun | None = None, images: Path | None = None) -> Mirrored:
+        """Copy the collection *gun*, and before it its images, to the place or trust server *to*.
+
+        Args:
+            gun: The collection.
+            to: The URL of a trust server, for a collection of Notary, or a place.
+            as_: The name that it gets there; by default its own.
+            images: An OCI image layout. What of it the collection signs is pushed to the repository *as_*, or to where
+                images of *gun* are configured to be.
+
+        Raises:
+            MirrorRefusedError: Who has read what is there would not follow.
+            SettingError: Such a collection cannot be had there.
+            UntrustedError: The collection, or an image, failed a check.
+            UnavailableError: An answer could not be had.
+        """
+        from trustreg.io import mirror
+        from trustreg.io.stores.place import Place
+        from trustreg.mirroring import original, signed, to_server, to_store
+
+        site, now, place = self._site(gun), self.now(), Place.parse(to, "--to")
+        notary, server = not site.dialect.rules.tree, place.scheme in {"https", "http"}
+        if as_ and not notary:
+            raise SettingError("--as", "a collection in a store is found by its place: name that with --to")
+        if as_ and server:
+            raise SettingError("--as", "a trust server takes a collection under the name that its certificates bear")
+        source, home = original(site, now), as_ or gun
+        pushed = None
+        if images:
+            tags = signed(source.copied, site.roles, now)
+            pushed = mirror.push(images, tags, home, self._registry(home))
+        written: tuple[str, ...] = ()
+        if notary and server:
+            there: Repository = self._replica(gun, place)
+            written = to_server(source, cast("ReplicaServer", there), now)
+        else:
+            place = place.of(home, "--to")
+            there = mirror.served(place, home, self._env) if notary else self._store(place, None, write=True)
+            if not (notary or self._archive):  # which has no target files
+                written = mirror.carry(source.copied, cast("TargetFiles", site.repository), cast("Store", there))
+            written += to_store(source, cast("Store", there), now)
+        return Mirrored(gun=gun, home=home, where=there.where, written=written, source=source, images=pushed)
+
+    def _replica(self, gun: Gun, place: Place) -> NotaryServer:
+        from trustreg.io.address import Url
+        from trustreg.io.notary import NotaryServer
+
+        loopback = Url.parse(str(place)).loopback
+        if place.scheme == "http" and not loopback:
+            raise SettingError("--to", "plain http is for this machine only: nothing proves who answers")
+        settings = self._config.site(gun)._replace(store=None, server=str(place), insecure_server=loopback)
+        return NotaryServer(self._way(settings), self._credentials, str(place), gun, write=True, copies=True)
+
     # --- finding the way ---
 
     def _site(self, gun: Gun) -> client.Site:
@@ -531,7 +590,9 @@ class Wiring:
             from trustreg.io.notary import NotaryServer
 
             way, named, dialect = self._way(settings), settings.named_server, Notary1()
-            repository = NotaryServer(way, self._credentials, settings.server, gun, write=write, named=named)
+            repository = NotaryServer(
+                way, self._credentials, settings.server, settings.served_as, write=write, named=named
+            )
         return client.Site(
             gun=gun,
             dialect=dialect,
@@ -542,8 +603,8 @@ class Wiring:
             offline_grace=settings.offline_grace,
         )
 
-    def _store(self, place: Place, settings: Settings, *, write: bool) -> Repository:
-        """Return what is at *place*."""
+    def _store(self, place: Place, settings: Settings | None, *, write: bool) -> Repository:
+        """Return what is at *place*; *settings* are for who reads."""
         if place.scheme == "dir":
             from trustreg.io.stores.folder import FolderStore
 
@@ -551,7 +612,7 @@ class Wiring:
         if place.scheme in {"https", "http"}:
             from trustreg.io.stores.web import WebRepository
 
-            if write:
+            if write or settings is None:
                 raise SettingError(str(place), "a web server is for readers: name the place that it serves")
             return WebRepository(self._way(settings).http, [f"{place}/metadata"], [f"{place}/targets"])
         if place.scheme == "oci":
@@ -668,6 +729,18 @@ class Shelf:
         from trustreg.io.download import download
 
         return download(cast("TargetFiles", self._site.repository), target, path, progress)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mirrored:
+    """The collection ``gun`` is *where*, as ``home``, now; ``written`` is what was not there before."""
+
+    gun: Gun
+    home: Gun
+    where: str
+    written: tuple[str, ...]
+    source: Original
+    images: Pushed | None
 
 
 def gather(paths: Sequence[str | os.PathLike[str]], name: str = "", custom: Any = None) -> tuple[Content, ...]:

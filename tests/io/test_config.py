@@ -73,6 +73,7 @@ def test_nothing_is_set() -> None:
     assert site._asdict() == {
         "store": None,
         "server": "https://registry.example",
+        "served_as": APP,
         "named_server": False,
         "insecure_server": False,
         "registry": "registry.example",
@@ -596,6 +597,21 @@ def test_a_mirror_takes_the_place_of_what_its_entry_matches(
     assert config.logical(Gun(f"{registry}/{repository}")) == Gun(gun)
     copy = Reference(domain=registry, path=repository, tag="1.0")
     assert config.logical(copy) == Reference(domain=domain, path=path, tag="1.0")
+
+
+def test_the_trust_server_may_know_it_by_another_name(read: Callable[[str], Config]) -> None:
+    """
+    Only the server: the collection keeps its name, and so do its images.
+    """
+    config = read('[[registry]]\nmatch = "old.example"\nserver = "https://t.example"\nserved_as = "new.example/old"')
+    site, other = config.site(Gun("old.example/app")), config.site(Gun("another.example/app"))
+
+    assert (site.served_as, site.registry) == (Gun("new.example/old/app"), "old.example")
+    assert other.served_as == Gun("another.example/app")
+    assert config.logical(Gun("new.example/old/app")) == Gun("new.example/old/app")
+    assert [row.value for row in config.explain(Gun("old.example/app")) if row.name == "served_as"] == [
+        "new.example/old/app"
+    ]
 
 
 def test_insecure_is_who_is_really_asked(read: Callable[[str], Config]) -> None:

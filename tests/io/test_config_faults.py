@@ -119,6 +119,12 @@ KEY = "ab" * 32
             "registry[#2].match",
             "there is an entry for a.example already",
         ),
+        ("[[registry]]\nmatch = 'a.example'\nserved_as = '*.example'", "registry[a.example].served_as", None),
+        (
+            "[[registry]]\nmatch = '*.example'\nserved_as = 'b.example'",
+            "registry[*.example].served_as",
+            "many hosts have no name in common: name one host in match",
+        ),
         ("[[registry]]\nmatch = 'a.example'\nmirror = '*.example'", "registry[a.example].mirror", None),
         ("[[registry]]\nmatch = 'a.example'\nmirror = 'http://b.example'", "registry[a.example].mirror", None),
         (

@@ -45,10 +45,10 @@ def make(
     env: dict[str, str] | None = None,
     write: bool = False,
     trace: Callable[[str], None] | None = None,
-    named: bool = True,
+    **how: bool,
 ) -> NotaryServer:
     http = Http({}, Tls({}, str(home), system=()), timeouts=Timeouts(5, 5, 10), trace=trace)
-    return NotaryServer(Auth(http), DockerCredentials(env or {}, str(home)), url, Gun(gun), write=write, named=named)
+    return NotaryServer(Auth(http), DockerCredentials(env or {}, str(home)), url, Gun(gun), write=write, **how)
 
 
 def refused(code: str, message: str = "why", detail: object = None) -> bytes:
@@ -348,6 +348,27 @@ def test_whoever_names_an_image_does_not_get_notary_auth(tmp_path: Path) -> None
 
     assert set(asked) == {""}
     assert f"name the server: --server {server.url}" in str(caught.value.remedy)
+
+
+def test_who_gets_a_copy_gets_no_login_of_the_source(tmp_path: Path) -> None:
+    """Neither NOTARY_AUTH nor that of the registry that the collection is named after."""
+    asked: list[str] = []
+
+    def answer(request: Request) -> bytes:
+        asked.append(request.headers.get("authorization", ""))
+        return reply(401, www_authenticate="Basic realm=x")
+
+    env = {"NOTARY_AUTH": base64.b64encode(b"notary:hunter2").decode()}
+    with Rogue(answer) as server:
+        (tmp_path / ".docker").mkdir()
+        login = {"auth": base64.b64encode(b"registry:hunter2").decode()}
+        for host, got in ((server.host, {"", f"Basic {login['auth']}"}), ("reg.example", {""})):
+            del asked[:]
+            (tmp_path / ".docker/config.json").write_text(json.dumps({"auths": {host: login}}))
+            with pytest.raises(UnauthorizedError) as caught:
+                make(server.url, tmp_path, "reg.example/app", env=env, copies=True).replicate({})
+            assert set(asked) == got
+            assert "NOTARY_AUTH" not in str(caught.value.remedy)
 
 
 @pytest.mark.parametrize(

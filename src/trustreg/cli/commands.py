@@ -74,6 +74,7 @@ _COMMANDS = {
     "inventory": "inventory",
     "key": "key",
     "config": "config",
+    "mirror": "mirror",
     "serve": "serve",
     "completion": "completion",
 }

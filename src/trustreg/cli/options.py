@@ -164,6 +164,11 @@ def reading_archives(command: Callable[Concatenate[Wiring, P], R]) -> Callable[P
     return settings(told, options=_SETTINGS + _TRUST + _ARCHIVE)
 
 
+def copying(command: Callable[Concatenate[Wiring, P], R]) -> Callable[P, R]:
+    """Give *command* what it takes to copy collections as they are now, and what archives have of them."""
+    return settings(command, options=_SETTINGS + _TRUST + _ARCHIVE[:1])
+
+
 def writing(command: Callable[Concatenate[Wiring, P], R]) -> Callable[P, R]:
     """Give *command* what it takes to write collections."""
     return settings(command, options=_SETTINGS + _TRUST[:2] + _SECRETS)

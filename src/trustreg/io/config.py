@@ -42,11 +42,13 @@ class Site(NamedTuple):
     ``registry`` is the ``host[:port]`` to ask for images and ``repository`` their name there: the collection's own, or
     those of its mirror. An insecure one may be asked over plain http; a certificate is checked wherever there is one.
     ``tls`` is what was set for the trust server, ``registry_tls`` for the registry. ``realms`` are hosts besides the
-    two that may get their credentials.
+    two that may get their credentials. ``served_as`` is the name under which the trust server has the collection: its
+    own, most often.
     """
 
     store: Place | None
     server: str
+    served_as: Gun
     named_server: bool
     insecure_server: bool
     registry: str
@@ -109,10 +111,11 @@ class Config(NamedTuple):
         if server.value.startswith("http:") and not insecure:
             raise SettingError(server.source, "plain http is for this machine only: nothing proves who answers")
         pins, roles = self.demands(gun)
-        registry, _, repository = self._images(gun).value.partition("/")
+        registry, _, repository = self._renamed("mirror", gun).value.partition("/")
         return Site(
             store=store,
             server=server.value,
+            served_as=Gun(self._renamed("served_as", gun).value),
             named_server=server.source != _UNSAID,
             insecure_server=insecure,
             registry=registry,
@@ -183,7 +186,8 @@ class Config(NamedTuple):
     def explain(self, gun: Gun | None = None) -> tuple[Setting, ...]:
         """Return what holds for *gun*, spelled, and where it comes from; without one, whatever anybody set."""
         if gun:
-            rows = [self._images(gun), *(self._find(name, gun) for name in DEFAULTS if name not in {"server", "store"})]
+            others = (self._find(name, gun) for name in DEFAULTS if name not in {"server", "store"})
+            rows = [self._renamed("mirror", gun), *others]
             rows = [
                 *self._explain_home(gun),
                 *(self._first_use(gun) if row.name == "first_use" else row for row in rows),
@@ -205,7 +209,9 @@ class Config(NamedTuple):
         """Yield where the trust data of *gun* is: of server and store only the one that is asked."""
         server, store, place = self._find("server", gun), self._find("store", gun), self._store(gun)
         if place is None:
-            yield from (server, store._replace(value=None))
+            yield server
+            yield from (row for row in (self._renamed("served_as", gun),) if row.source != _UNSAID)
+            yield store._replace(value=None)
             return
         yield server._replace(value=None)
         yield store._replace(value=str(place.of(gun, store.source)))
@@ -246,13 +252,13 @@ class Config(NamedTuple):
     def _saying(self, name: str, gun: Gun | None) -> Layer | None:
         return next((layer for layer in self.layers if name in layer.settings and layer.speaks_of(gun)), None)
 
-    def _images(self, gun: Gun) -> Setting:
-        """Return where the images of *gun* are: what ``mirror`` comes to."""
-        layer = self._saying("mirror", gun)
+    def _renamed(self, name: str, gun: Gun) -> Setting:
+        """Return what becomes of *gun* where the setting *name* takes the place of what its entry matches."""
+        layer = self._saying(name, gun)
         if layer is None:
-            return Setting("mirror", str(gun), _UNSAID)
-        mirror = layer.settings["mirror"]
-        return mirror._replace(value=f"{mirror.value}{str(gun)[len(str(layer.match)) :]}")
+            return Setting(name, str(gun), _UNSAID)
+        other = layer.settings[name]
+        return other._replace(value=f"{other.value}{str(gun)[len(str(layer.match)) :]}")
 
     def _default(self, name: str, gun: Gun | None) -> Any:
         if name == "trust_dir":
@@ -264,7 +270,7 @@ class Config(NamedTuple):
         if name == "insecure_server" and gun:
             return _is_loopback(self._find("server", gun).value)
         if name == "insecure_registry" and gun:
-            return _is_loopback(f"https://{self._images(gun).value.partition('/')[0]}")
+            return _is_loopback(f"https://{self._renamed('mirror', gun).value.partition('/')[0]}")
         return _DEFAULTS[name]
 
 

@@ -45,6 +45,8 @@ class NotaryServer:
         write: Ask for the right to publish from the first request on, so that one token does for all of them.
         named: Somebody set *base*. If not it follows from *gun*, and whoever names an image chooses who is asked:
             ``NOTARY_AUTH``, which does not say whom it is for, is then for nobody.
+        copies: The collection is signed elsewhere, and this server gets a copy: only logins for its own host are shown
+            to it, and none that is for where the collection is at home.
     """
 
     def __init__(
@@ -56,11 +58,12 @@ class NotaryServer:
         *,
         write: bool = False,
         named: bool = True,
+        copies: bool = False,
     ) -> None:
         self._auth, self._credentials, self._gun = auth, credentials, gun
         self._base = _base(base)
         self._actions = "push,pull" if write else "pull"
-        self._named = named
+        self._named, self._copies = named, copies
 
     @property
     def where(self) -> str:
@@ -147,14 +150,16 @@ class NotaryServer:
 
     def _access(self, actions: str) -> Access:
         more = "" if self._named else f" and name the server: --server {self._base}"
-        login = f"log in: docker login {self._base.authority}, or set NOTARY_AUTH{more}"
+        other = "" if self._copies else f", or set NOTARY_AUTH{more}"
+        login = f"log in: docker login {self._base.authority}{other}"
         return Access(f"repository:{self._gun}:{actions}", self._logins, login)
 
     def _logins(self) -> Iterator[Credential]:
         keyring, server = self._credentials, self._base.authority
         registry, _, path = str(self._gun).partition("/")
-        own = keyring.trust_server(server) if self._named else None
-        for found in (own, keyring.find(server, str(self._gun)), keyring.find(registry, path)):
+        own = keyring.trust_server(server) if self._named and not self._copies else None
+        home = None if self._copies else keyring.find(registry, path)
+        for found in (own, keyring.find(server, str(self._gun)), home):
             if found:
                 yield found
 

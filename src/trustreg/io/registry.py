@@ -221,8 +221,8 @@ def _media_type(reply: Reply) -> str:
     declared, inside = reply.media_type, content.get("mediaType")
     if declared.startswith(_SCHEMA_1) or content.get("schemaVersion") == 1:
         raise refused("it serves a schema 1 manifest, whose digest is not that of an image", "push the image again")
-    kind = declared if declared in _MEDIA_TYPES else inside
-    if kind not in _MEDIA_TYPES:
+    kind = declared if declared in MEDIA_TYPES else inside
+    if kind not in MEDIA_TYPES:
         raise refused(f"it serves {plain(declared or 'something', 80)}, which is no image manifest and no index")
     if inside is not None and inside != kind:
         raise refused(f"it serves as {kind} what calls itself {plain(inside, 80)}")
@@ -235,11 +235,11 @@ _HUB = "docker.io"
 _HUB_ENDPOINT = "registry-1.docker.io"
 _UNKNOWN = {"MANIFEST_UNKNOWN", "NAME_UNKNOWN", "NOT_FOUND"}  # the last one is Harbor's
 _SCHEMA_1 = "application/vnd.docker.distribution.manifest.v1"
-_MEDIA_TYPES = (
+MEDIA_TYPES = (
     "application/vnd.oci.image.index.v1+json",
     "application/vnd.oci.image.manifest.v1+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
     "application/vnd.docker.distribution.manifest.v2+json",
 )
-_ACCEPT = ", ".join(_MEDIA_TYPES)
+_ACCEPT = ", ".join(MEDIA_TYPES)
 LARGEST = 4 << 20  # bytes; what registries accept (distribution-spec, "Pushing manifests")

@@ -171,8 +171,9 @@ def _layers(table: Mapping[str, Any], place: _Place) -> Iterator[Layer]:
             (here / "match").fault(f"there is an entry for {match} already")
         seen.add(match)
         here = place / f"registry[{match}]"
-        if match.wild and "mirror" in entry:
-            (here / "mirror").fault("many hosts have no mirror in common: name one host in match")
+        for key, what in (("mirror", "mirror"), ("served_as", "name")):
+            if match.wild and key in entry:
+                (here / key).fault(f"many hosts have no {what} in common: name one host in match")
         yield Layer(_settings(entry, REGISTRY, here), match, f"registry[{match}].")
     general = {key: value for key, value in table.items() if key in EVERYWHERE}
     yield Layer(_settings(general, EVERYWHERE, place))
@@ -423,7 +424,7 @@ DEFAULTS: Mapping[str, _Read[Any]] = {
     "offline_grace": _duration,
     "realms": _several(_realm),
 }
-REGISTRY: Mapping[str, _Read[Any]] = {"match": _match, "mirror": _part, **DEFAULTS}
+REGISTRY: Mapping[str, _Read[Any]] = {"match": _match, "mirror": _part, "served_as": _part, **DEFAULTS}
 
 FLAGS: tuple[tuple[str, str, str, _Read[Any]], ...] = (
     ("trust_dir", "trust_dir", "--trust-dir", _path),

@@ -156,12 +156,6 @@ class Workflow:
         return ((delegator, part) for (delegator, _), part in self._trusted.items())
 
     @property
-    def floors(self) -> Mapping[str, Floor]:
-        """What all that was loaded asks of whoever reads the collection later."""
-        parts = (self.root, self.timestamp, self.snapshot, *self.roles.values())
-        return {role: floor for part in parts for role, floor in self._floors(part).items()}
-
-    @property
     def _most(self) -> int:
         """How many delegations may be followed at all."""
         return self._limits.tree if self._rules.tree else self._limits.roles

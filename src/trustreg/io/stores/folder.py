@@ -25,7 +25,7 @@ from trustreg.io.stores.paths import METADATA, metadata_key, metadata_path, targ
 from trustreg.io.stores.streams import PIECE, Pieces, measured
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import BinaryIO
 
     from trustreg.ports import Write
@@ -41,10 +41,11 @@ class FolderStore:
     Args:
         base: Gets ``metadata/`` and ``targets/``: folders 0755 and files 0644, less what the umask takes off.
         patience: Seconds to wait for other publishers.
+        key: Says where a metadata file is below *base*, by its path.
     """
 
-    def __init__(self, base: Path, *, patience: float = 10.0) -> None:
-        self._base, self._patience = Path(base), patience
+    def __init__(self, base: Path, *, patience: float = 10.0, key: Callable[[str], str] = metadata_key) -> None:
+        self._base, self._patience, self._key = Path(base), patience, key
 
     @property
     def where(self) -> str:
@@ -58,7 +59,7 @@ class FolderStore:
             TooLargeError: The file is longer than ``want.limit``.
             FileError: It cannot be read.
         """
-        at = self._base / metadata_key(want.path)
+        at = self._base / self._key(want.path)
         content = read_some(at, want.limit + 1)
         if content is not None and len(content) > want.limit:
             raise TooLargeError(str(at), want.limit)
@@ -71,7 +72,7 @@ class FolderStore:
             TakenError: Something else is there than a write expects; those before it are done.
             FileError: One could not be written; those before it are done.
         """
-        places = [self._base / metadata_key(write.path) for write in writes]
+        places = [self._base / self._key(write.path) for write in writes]
         with self._alone():
             for write, at in zip(writes, places, strict=True):
                 there = read_some(at, max(len(write.data), len(write.was or b"")) + 1)
@@ -91,7 +92,7 @@ class FolderStore:
 
     def remove(self, paths: Iterable[str]) -> None:
         """Remove metadata files; fine where they are gone."""
-        places = [self._base / metadata_key(path) for path in paths]
+        places = [self._base / self._key(path) for path in paths]
         with self._alone():
             for at in places:
                 if at.parent.is_dir():

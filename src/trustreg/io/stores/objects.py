@@ -54,13 +54,16 @@ class ObjectStore:
         url: Begins with ``s3:``, ``gs:`` or ``az:``.
         env: The environment. ``obstore`` looks there for itself too.
         timeout: Seconds for one request, which carries 5 MiB at most.
+        key: Says where a metadata file is below *url*, by its path.
 
     Raises:
         SettingError: ``obstore`` is not installed, or it cannot be asked for this.
     """
 
-    def __init__(self, url: str, env: Mapping[str, str], *, timeout: float = 120.0) -> None:
-        self._url, self._endpoint = url, _endpoint(url, env)
+    def __init__(
+        self, url: str, env: Mapping[str, str], *, timeout: float = 120.0, key: Callable[[str], str] = metadata_key
+    ) -> None:
+        self._url, self._endpoint, self._key = url, _endpoint(url, env), key
         self._bucket = _opened(url, self._endpoint, timeout)
 
     @property
@@ -76,7 +79,7 @@ class ObjectStore:
             UnavailableError: No answer could be had; :class:`OfflineError` if nobody answered at all.
         """
         try:
-            found = self._get(metadata_key(want.path), want.limit)
+            found = self._get(self._key(want.path), want.limit)
         except _AbsentOrForbiddenError:
             if want.role != ROOT:
                 raise
@@ -92,7 +95,7 @@ class ObjectStore:
             TakenError: Something else is there than a write expects; those before it are done.
             UnavailableError: It is not known how far it got.
         """
-        for write, key in zip(writes, [metadata_key(write.path) for write in writes], strict=True):
+        for write, key in zip(writes, [self._key(write.path) for write in writes], strict=True):
             if write.was is None:
                 done = self._put(key, write.data, "create")
             else:
@@ -109,7 +112,7 @@ class ObjectStore:
 
     def remove(self, paths: Iterable[str]) -> None:
         """Remove metadata files; fine where they are gone."""
-        for key in [metadata_key(path) for path in paths]:
+        for key in [self._key(path) for path in paths]:
             self._unless_absent(key, partial(self._obstore.delete, self._bucket, key))
 
     def upload(self, path: str, source: BinaryIO, length: int) -> None:

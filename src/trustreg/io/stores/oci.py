@@ -41,7 +41,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
-from urllib.parse import quote
 
 from trustreg.errors import (
     ConflictError,
@@ -55,7 +54,8 @@ from trustreg.errors import (
     TooLargeError,
     UnavailableError,
 )
-from trustreg.io.http import Body, refusal
+from trustreg.io.http import refusal
+from trustreg.io.pushing import Blob, Pusher, blob_of
 from trustreg.io.registry import LARGEST
 from trustreg.io.stores.paths import TARGETS, metadata_key, target_key
 from trustreg.io.stores.streams import PIECE, Pieces, measured, ranged
@@ -108,6 +108,7 @@ class OciStore:
         self._registry, self._reference, self._tag = registry, reference, tag
         self._writer, self._writers = writer, writers
         self._patience, self._clock, self._sleep = patience, clock, sleep
+        self._pusher = Pusher(registry, reference)
         self._seen: _Collection | None = None
 
     @property
@@ -134,7 +135,7 @@ class OciStore:
         )
         if reply.status != 200:
             raise refusal(reply, "its manifest lists this, so the registry is damaged" if reply.status == 404 else None)
-        if (found := _blob(reply.body)) != blob:
+        if (found := blob_of(reply.body)) != blob:
             raise ContentError(f"{want.path} in {self.where}", str(blob.digest), str(found.digest))
         return reply.body
 
@@ -150,14 +151,14 @@ class OciStore:
         for write in writes:
             metadata_key(write.path)
         known = set(self._collection.files.values())
-        for blob, data in {_blob(write.data): write.data for write in writes}.items():
+        for blob, data in {blob_of(write.data): write.data for write in writes}.items():
             if blob not in known:
-                self._push(blob, partial(iter, (data,)))
+                self._pusher.push(blob, partial(iter, (data,)))
 
-        def written(files: Mapping[str, _Blob]) -> Mapping[str, _Blob]:
+        def written(files: Mapping[str, Blob]) -> Mapping[str, Blob]:
             changed = dict(files)
             for write in writes:
-                new, was = _blob(write.data), None if write.was is None else _blob(write.was)
+                new, was = blob_of(write.data), None if write.was is None else blob_of(write.was)
                 if changed.get(write.path) not in {new, was}:
                     raise TakenError(self.where, write.path)
                 changed[write.path] = new
@@ -190,14 +191,14 @@ class OciStore:
             for piece in measured(source, length, path, f"{self.where} {path}"):
                 found.update(piece)
                 copy.write(piece)
-            blob = _Blob(Digest("sha256", found.hexdigest()), length)
+            blob = Blob(Digest("sha256", found.hexdigest()), length)
 
             def pieces() -> Iterator[bytes]:
                 copy.seek(0)
                 yield from iter(lambda: copy.read(PIECE), b"")
 
-            if self._head(blob).status != 200:
-                self._push(blob, pieces)
+            if self._pusher.head(blob).status != 200:
+                self._pusher.push(blob, pieces)
         self._change(lambda files: {**files, title: blob})
 
     @contextmanager
@@ -237,9 +238,9 @@ class OciStore:
 
     def _current(self) -> _Collection:
         raw = self._manifest(self._tag)
-        return _Collection(None, {}) if raw is None else _Collection(_blob(raw).digest, _read(raw, self.where))
+        return _Collection(None, {}) if raw is None else _Collection(blob_of(raw).digest, _read(raw, self.where))
 
-    def _change(self, change: Callable[[Mapping[str, _Blob]], Mapping[str, _Blob]]) -> None:
+    def _change(self, change: Callable[[Mapping[str, Blob]], Mapping[str, Blob]]) -> None:
         """Replace the collection by what *change* makes of it, while nobody else does."""
         with self._alone() as replace:
             self._seen = now = self._current()
@@ -252,7 +253,7 @@ class OciStore:
             self._seen = None  # from here on it is not known
             replace(raw)
             after = self._current()
-            if after.digest != _blob(raw).digest:
+            if after.digest != blob_of(raw).digest:
                 raise TakenError(self.where, self._tag)
             self._seen = after
 
@@ -311,9 +312,9 @@ class OciStore:
 
     def _moment(self) -> float:
         """Return what time it is for the registry, and have it know the empty blob, which all manifests refer to."""
-        reply = self._head(_EMPTY)
+        reply = self._pusher.head(_EMPTY)
         if reply.status != 200:
-            self._push(_EMPTY, partial(iter, (b"{}",)))
+            self._pusher.push(_EMPTY, partial(iter, (b"{}",)))
         return _date(reply)
 
     def _others(self) -> list[str]:
@@ -377,72 +378,29 @@ class OciStore:
     def _ask(self, actions: str, ending: str, send: Callable[[Auth, Url, Access], T]) -> T:
         return self._registry.ask(self._reference, actions, ending, send)
 
-    def _head(self, blob: _Blob) -> Reply:
-        """Ask whether the registry has *blob*: 200 or 404."""
-        reply = self._ask(
-            "pull,push",
-            f"blobs/{blob.digest}",
-            lambda auth, url, access: auth.head(url, access, headers=self._registry.headers),
-        )
-        if reply.status not in {200, 404}:
-            raise refusal(reply)
-        return reply
-
-    def _push(self, blob: _Blob, pieces: Callable[[], Iterator[bytes]]) -> None:
-        def send(auth: Auth, url: Url, access: Access) -> Reply:
-            headers = self._registry.headers
-            begun = auth.post(url, access, b"", _OCTETS, limit=_SHORT, headers=headers)
-            location = begun.headers.get("location")
-            if begun.status != 202 or not location:
-                raise refusal(begun)
-            there = auth.http.pointed(begun, location)
-            query = "&".join(filter(None, [there.query, f"digest={quote(str(blob.digest))}"]))
-            there, body = there._replace(query=query), Body(blob.size, pieces)
-            if there.origin != url.origin:  # somebody else's, who gets nothing of ours but the file
-                return auth.http.put(there, body, _OCTETS, limit=_SHORT)
-            return auth.put(there, access, body, _OCTETS, limit=_SHORT, headers=headers)
-
-        _require_stored(self._ask("pull,push", "blobs/uploads/", send), blob)
-
     def _tag_as(self, tag: str, raw: bytes) -> None:
-        reply = self._ask(
-            "pull,push",
-            f"manifests/{tag}",
-            lambda auth, url, access: auth.put(
-                url, access, raw, _MANIFEST, limit=_SHORT, headers=self._registry.headers
-            ),
-        )
-        _require_stored(reply, _blob(raw))
-
-
-class _Blob(NamedTuple):
-    digest: Digest
-    size: int
+        self._pusher.put(tag, raw, _MANIFEST)
 
 
 class _Collection(NamedTuple):
     """What the tag points at: its digest, ``None`` where there is no tag, and the files by title."""
 
     digest: Digest | None
-    files: Mapping[str, _Blob]
+    files: Mapping[str, Blob]
 
 
-def _blob(data: bytes) -> _Blob:
-    return _Blob(Digest("sha256", hashlib.sha256(data).hexdigest()), len(data))
-
-
-def _read(raw: bytes, where: str) -> dict[str, _Blob]:
+def _read(raw: bytes, where: str) -> dict[str, Blob]:
     try:
         files = {}
         for layer in _loads(raw, _TYPE)["layers"]:
             if (title := layer.get("annotations", {}).get(_TITLE)) is not None:
-                files[_text(title)] = _Blob(Digest.parse(_text(layer["digest"])), _size(layer["size"]))
+                files[_text(title)] = Blob(Digest.parse(_text(layer["digest"])), _size(layer["size"]))
     except (ValueError, TypeError, LookupError, AttributeError, NameFormError) as exc:
         raise ServerError(where, 200, "what has this tag is no collection of trustreg's") from exc
     return files
 
 
-def _written(files: Mapping[str, _Blob]) -> bytes:
+def _written(files: Mapping[str, Blob]) -> bytes:
     layers = [
         {
             "mediaType": _TARGET_TYPE if title.startswith(f"{TARGETS}/") else _METADATA_TYPE,
@@ -502,26 +460,16 @@ def _date(reply: Reply) -> float:
         return time.time()
 
 
-def _require_stored(reply: Reply, blob: _Blob) -> None:
-    if reply.status != 201:
-        raise refusal(reply)
-    said = reply.headers.get("docker-content-digest", str(blob.digest))
-    if said != str(blob.digest):
-        raise ServerError(str(reply.url), reply.status, "it has stored something else than it was sent")
-
-
 _TYPE = "application/vnd.trustreg.collection.v1"
 _METADATA_TYPE = "application/vnd.trustreg.metadata.v1+json"
 _TARGET_TYPE = "application/vnd.trustreg.target.v1"
 _WRITER_TYPE = "application/vnd.trustreg.writer.v1"
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-_OCTETS = "application/octet-stream"
 _TITLE = "org.opencontainers.image.title"
 _SINCE = "trustreg.writing-since"  # seconds since 1970
 _WRITER = "trustreg-writer-"
-_EMPTY = _blob(b"{}")
+_EMPTY = blob_of(b"{}")
 _EMPTY_LAYER = {"mediaType": "application/vnd.oci.empty.v1+json", "digest": str(_EMPTY.digest), "size": _EMPTY.size}
-_SHORT = 65_536  # bytes; answers to an upload have no content to speak of
 _SMALL = 1 << 20  # bytes; a copy of this size needs no disk
 _PAGE, _PAGES = 1000, 1000  # a million tags
 _PAUSE = 0.05  # seconds; a publication takes some ten requests

@@ -1,5 +1,8 @@
 """Where the files of a collection are below its base, and which paths could lead elsewhere.
 
+One that is written for Notary lies where a trust server has it, ``v2/GUN/_trust/tuf/root.json``, so that any web server
+that shows the base can stand in for one. What follows is about all others.
+
 Metadata is below ``metadata/``, target files are below ``targets/``. A role ``some/role`` has the file
 ``3.some%2Frole.json``, which is how clients spell it in a URL; web servers and buckets that are asked for that look for
 ``3.some/role.json``. So that is where folders and buckets keep it, and anybody may serve them as they are.
@@ -10,9 +13,15 @@ Paths come from metadata that somebody signed, who may mean no good to whoever r
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 from trustreg.errors import FormatError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from trustreg.names import Gun
 
 METADATA = "metadata"
 TARGETS = "targets"
@@ -24,6 +33,15 @@ def metadata_key(path: str) -> str:
     if quote(key, safe="", errors="surrogateescape") != path:
         raise FormatError("targets", path, "this is not how a metadata file is named")
     return f"{METADATA}/{_safe(key, path)}"
+
+
+def served_key(gun: Gun) -> Callable[[str], str]:
+    """Return what says where the metadata files of *gun* are below a base that is shown as a trust server."""
+
+    def key(path: str) -> str:
+        return f"v2/{gun}/_trust/tuf/{_safe(path, path)}"
+
+    return key
 
 
 def require_name(path: str) -> str:

@@ -6,7 +6,8 @@ import hashlib
 import re
 from typing import TYPE_CHECKING
 
-from trustreg.errors import FileError, ServerError
+from trustreg.errors import ContentError, FileError, ServerError
+from trustreg.metadata import STRONG
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
@@ -56,6 +57,33 @@ class AsyncPieces:
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self._pieces
+
+
+class Flowing:
+    """Pieces as something to read from, and nothing but what has these *hashes* to its end at *length* bytes.
+
+    Raises:
+        ContentError: On the read that would be the last, before it is handed out; or where there is no digest to go by.
+    """
+
+    def __init__(self, pieces: Iterable[bytes], length: int, hashes: Mapping[str, bytes], what: str) -> None:
+        self._pieces, self._left, self._what, self._kept = iter(pieces), length, what, b""
+        self._due = {name: hashes[name].hex() for name in STRONG if name in hashes}
+        self._found = {name: hashlib.new(name) for name in self._due}
+        if not self._due:
+            raise ContentError(what, "a sha256 or sha512 digest", "none")
+
+    def read(self, most: int) -> bytes:
+        """Return some bytes, *most* at most, and none at the end."""
+        if not self._kept:
+            self._kept = next(filter(None, self._pieces), b"")
+        piece, self._kept = self._kept[:most], self._kept[most:]
+        self._left -= len(piece)
+        for name, digest in self._found.items():
+            digest.update(piece)
+            if self._left <= 0 and digest.hexdigest() != self._due[name]:
+                raise ContentError(self._what, f"{name}:{self._due[name]}", f"{name}:{digest.hexdigest()}")
+        return piece
 
 
 def measured(source: BinaryIO, length: int, path: str, where: str) -> Iterator[bytes]:

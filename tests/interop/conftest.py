@@ -41,6 +41,18 @@ TRUST_SERVERS = {
 }
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """
+    Run a test that takes a trust server once with each.
+
+    The one on PostgreSQL, which takes longer, only where it is about what Notary's own tools and ours make of each
+    other's work: ``test_notary_*``.
+    """
+    names = [name for name in TRUST_SERVERS if "postgres" not in name or "test_notary_" in metafunc.module.__name__]
+    for fixture in {"trust_server", "trust_server_tls"} & set(metafunc.fixturenames):
+        metafunc.parametrize(fixture, names, indirect=True, scope="session")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what needs the real peers, which is everything in this directory."""
     for item in items:
@@ -62,14 +74,14 @@ def go_server_tls(authority: Authority) -> Iterator[Peer]:
         yield peer
 
 
-@pytest.fixture(scope="session", params=TRUST_SERVERS)
+@pytest.fixture(scope="session")
 def trust_server(request: pytest.FixtureRequest) -> Iterator[Peer]:
-    """Each trust server in turn, shared, plain http: a test that takes it runs with Go's two ways, and with ours."""
+    """Each trust server in turn, shared, plain http: a test that takes it runs once with Go's and once with ours."""
     with TRUST_SERVERS[request.param]() as peer:
         yield peer
 
 
-@pytest.fixture(scope="session", params=TRUST_SERVERS)
+@pytest.fixture(scope="session")
 def trust_server_tls(request: pytest.FixtureRequest, authority: Authority) -> Iterator[Peer]:
     """Each trust server in turn, shared, https, certified by ``authority``."""
     with TRUST_SERVERS[request.param](tls=authority) as peer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -186,6 +186,23 @@ def test_what_readers_pass_over_comes_along(first: Collection) -> None:
     with pytest.raises(TooLargeError):
         read(files, limits=Limits(together=6000))
     assert ["targets/a"] == list(read({p: raw for p, raw in files.items() if p != path}).others)
+
+
+@pytest.mark.parametrize("name", ["timestamp", "targets/../../etc", "elsewhere", "targets/A"])
+def test_names_that_no_role_can_have_are_passed_over(first: Collection, name: str) -> None:
+    """A snapshot may list whatever its signers like; no path is made of it."""
+
+    def list_more(signed: dict[str, Any]) -> None:
+        signed["meta"][name] = signed["meta"]["targets"]
+
+    first.parts["snapshot"].edit = list_more
+    place = MemoryPlace()
+
+    source = read(first.publish().repository())
+
+    assert not source.others
+    to_store(source, place, NOW)
+    assert not [path for path in place.files if name in path and name != "timestamp"]
 
 
 def test_a_collection_of_tuf_is_mirrored_from_store_to_store() -> None:

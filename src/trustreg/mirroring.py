@@ -21,7 +21,7 @@ from trustreg.errors import (
     UntrustedError,
 )
 from trustreg.metadata import Snapshot
-from trustreg.names import ROOT, SNAPSHOT, TIMESTAMP, Digest, Reference, is_tag
+from trustreg.names import ROOT, SNAPSHOT, TIMESTAMP, TOP_LEVEL, Digest, Reference, is_delegation, is_tag
 from trustreg.ports import Manifest, ReplicaServer, Repository, Store, Write
 from trustreg.values import dataclass, field
 from trustreg.verify.pinning import Pins
@@ -69,9 +69,10 @@ def original(site: Site, now: datetime) -> Original:
         UnavailableError: An answer could not be had.
     """
     copied = copy(site, now)
-    limits, others, read = site.limits or Limits(), dict[str, bytes](), 0
+    limits, tree = site.limits or Limits(), site.dialect.rules.tree
+    others, read = dict[str, bytes](), 0
     for role, listed in _snapshot(copied).meta.items():
-        if role in copied.roles or not listed.hashes:
+        if role in copied.roles or role in TOP_LEVEL or not (listed.hashes and (tree or is_delegation(role))):
             continue
         limit = min(listed.length or limits.targets, limits.targets)
         raw = site.repository.fetch(Want(role, _path(copied, role), limit))
@@ -79,8 +80,8 @@ def original(site: Site, now: datetime) -> Original:
             continue
         check_content(role, listed, raw)
         others[role], read = raw, read + len(raw)
-        if read > limits.together:
-            raise TooLargeError(f"all that was read of {site.gun}", limits.together)
+        if read > limits.together or len(others) > limits.roles:
+            raise TooLargeError(f"what {site.gun} lists and readers pass over", limits.together)
     return Original(copied=copied, others=others)
 
 

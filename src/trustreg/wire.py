@@ -507,6 +507,8 @@ class Wiring:
         from trustreg.mirroring import original, signed, to_server, to_store
 
         site, now, place = self._site(gun), self.now(), Place.parse(to, "--to")
+        if place.scheme == "dir":
+            place = place._replace(rest=str(Path(place.rest).expanduser()))
         notary, server = not site.dialect.rules.tree, place.scheme in {"https", "http"}
         if as_ and not notary:
             raise SettingError("--as", "a collection in a store is found by its place: name that with --to")

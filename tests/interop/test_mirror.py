@@ -287,3 +287,24 @@ location /v2/ {
     add_header Cache-Control "max-age=300, must-revalidate";
 }
 """
+
+
+def test_a_replica_becomes_home(
+    old: Peer, gun: str, go_notary: Callable[..., GoNotary], people: Callable[..., Trustreg]
+) -> None:
+    """
+    Who has the root key takes a replica over, and publishes there from then on; nobody has to be told but of the place.
+    """
+    author, reader = people(old), people(old)
+    author.run("init", gun)
+    pinned = pins(reader, gun)
+    with trustreg_serve() as new:
+        people(old).run("mirror", "--to", new.url, gun)
+        old.stop()
+        moved = Trustreg(new, author.home)
+        moved.run("key", "rotate", "--no-publish", gun, "timestamp", "--server-managed")
+        moved.run("key", "rotate", gun, "snapshot", "--server-managed")
+        for person in (Trustreg(new, reader.home), people(new)):
+            roles = {role["name"]: role for role in person.json("inspect", gun, *pinned)["roles"]}
+            assert roles["root"]["version"] == 2
+        assert go_notary(new).list(gun) == []

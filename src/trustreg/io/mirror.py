@@ -117,7 +117,7 @@ def _at(place: Place, env: Mapping[str, str], key: Callable[[str], str]) -> Stor
     if place.scheme == "dir":
         from trustreg.io.stores.folder import FolderStore
 
-        return FolderStore(Path(place.rest).expanduser(), key=key)
+        return FolderStore(Path(place.rest), key=key)
     from trustreg.io.stores.objects import ObjectStore
 
     return ObjectStore(str(place), env, key=key)

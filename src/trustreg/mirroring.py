@@ -6,7 +6,7 @@ newer is ever replaced by something older, nor one collection by another of the 
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -92,14 +92,19 @@ def signed(copied: Copied, roles: tuple[str, ...], now: datetime) -> dict[str, D
     return {entry.tag: entry.digest for entry in entries if entry.counts and is_tag(entry.tag)}
 
 
-def to_store(source: Original, store: Store, now: datetime) -> tuple[str, ...]:
+def to_store(
+    source: Original, store: Store, now: datetime, first: Callable[[], None] = lambda: None
+) -> tuple[str, ...]:
     """Write the files of *source* that *store* lacks, and return their paths: none where it has all of them.
+
+    *first* is called when it is known that they may be written: for what has to be there before they are.
 
     Raises:
         MirrorRefusedError: Who has read what is there would not believe *source*.
         UnavailableError: It is not known how far it got; the same may be done again.
     """
     _require_follows(source.copied, store, now)
+    first()
     writes = []
     for path, raw in source.files():
         there = store.fetch(Want("", path, Limits().targets))
@@ -109,8 +114,12 @@ def to_store(source: Original, store: Store, now: datetime) -> tuple[str, ...]:
     return tuple(write.path for write in writes)
 
 
-def to_server(source: Original, server: ReplicaServer, now: datetime) -> tuple[str, ...]:
+def to_server(
+    source: Original, server: ReplicaServer, now: datetime, first: Callable[[], None] = lambda: None
+) -> tuple[str, ...]:
     """Hand over the files of *source* that *server* lacks, and return their names: none where it has all of them.
+
+    *first* is called as :func:`to_store` does.
 
     Raises:
         MirrorRefusedError: Who has read what is there would not believe *source*.
@@ -119,6 +128,7 @@ def to_server(source: Original, server: ReplicaServer, now: datetime) -> tuple[s
         UnavailableError: An answer could not be had.
     """
     there = _require_follows(source.copied, server, now)
+    first()
     files = {f"{root.signed.version}.root": root.raw for root in source.copied.roots if root.raw not in there}
     files |= {role: raw for role, raw in source.roles.items() if raw not in there}
     if files:

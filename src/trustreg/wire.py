@@ -506,29 +506,36 @@ class Wiring:
         from trustreg.io.stores.place import Place
         from trustreg.mirroring import original, signed, to_server, to_store
 
-        site, now, place = self._site(gun), self.now(), Place.parse(to, "--to")
+        site, now, home, place = self._site(gun), self.now(), as_ or gun, Place.parse(to, "--to")
         if place.scheme == "dir":
             place = place._replace(rest=str(Path(place.rest).expanduser()))
         notary, server = not site.dialect.rules.tree, place.scheme in {"https", "http"}
-        if as_ and not notary:
-            raise SettingError("--as", "a collection in a store is found by its place: name that with --to")
-        if as_ and server:
-            raise SettingError("--as", "a trust server takes a collection under the name that its certificates bear")
-        source, home = original(site, now), as_ or gun
-        pushed = None
-        if images:
-            tags = signed(source.copied, site.roles, now)
-            pushed = mirror.push(images, tags, home, self._registry(home))
-        written: tuple[str, ...] = ()
+        if as_ and (server or not notary):
+            by = "the name that its certificates bear" if notary else "its place: name that with --to"
+            raise SettingError("--as", f"it is found there by {by}")
+        source, pushed, carried = original(site, now), None, tuple[str, ...]()
         if notary and server:
             there: Repository = self._replica(gun, place)
-            written = to_server(source, cast("ReplicaServer", there), now)
         else:
             place = place.of(home, "--to")
             there = mirror.served(place, home, self._env) if notary else self._store(place, None, write=True)
+
+        def first() -> None:
+            nonlocal pushed, carried
+            if images:
+                tags = signed(source.copied, site.roles, now)
+                pushed = mirror.push(images, tags, home, self._registry(home))
+            if notary and not server:
+                mirror.answer(place, self._env)
             if not (notary or self._archive):  # which has no target files
-                written = mirror.carry(source.copied, cast("TargetFiles", site.repository), cast("Store", there))
-            written += to_store(source, cast("Store", there), now)
+                files = cast("TargetFiles", site.repository)
+                carried = mirror.carry(source.copied, files, cast("Store", there))
+
+        if notary and server:
+            written = to_server(source, cast("ReplicaServer", there), now, first)
+        else:
+            written = to_store(source, cast("Store", there), now, first)
+        written = (*carried, *written)
         return Mirrored(gun=gun, home=home, where=there.where, written=written, source=source, images=pushed)
 
     def _replica(self, gun: Gun, place: Place) -> NotaryServer:

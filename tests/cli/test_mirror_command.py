@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http.client import HTTPConnection
 from typing import TYPE_CHECKING
 
 from tests.peers.images import image, index, write_layout
@@ -126,6 +127,28 @@ def test_a_spoilt_layout_is_refused(begun: Desk, tmp_path: Path) -> None:
     assert said.code == 1
     assert "sha256" in said.err
     assert not (tmp_path / "www").exists()
+
+
+def test_what_is_older_moves_no_tag_back(begun: Desk, tmp_path: Path) -> None:
+    """
+    An old archive with its old images changes nothing: neither what is signed nor what the registry has.
+    """
+    home = f"{begun.registry.host}/back/{begun.path}"
+    begun.do("archive", "-o", tmp_path / "kept", begun.gun)
+    write_layout(image("1.0"), tmp_path / "old")
+    to = ("--to", f"dir:{tmp_path}/www", "--as", home)
+    begun.run("mirror", *to, begun.gun)
+    stamp = tmp_path / "www/v2" / home / "_trust/tuf/2.root.json"
+    stamp.write_bytes(b"whatever is newer than the stick")
+
+    said = begun.run("mirror", "--from", tmp_path / "kept", *to, "--images", tmp_path / "old", begun.gun)
+
+    assert said.code == 1
+    assert "is older than trusted" in said.err
+    asking = HTTPConnection(begun.registry.host)
+    asking.request("GET", f"/v2/back/{begun.path}/manifests/1.0")
+    assert asking.getresponse().status == 404
+    asking.close()
 
 
 def test_a_store_gets_a_store(stall: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -103,14 +103,21 @@ def served(place: Place, gun: Gun, env: Mapping[str, str]) -> Store:
 
     Raises:
         SettingError: No web server can show this place.
-        UnavailableError: It cannot be written.
     """
     if place.scheme == "oci":
         raise SettingError("--to", "a registry cannot be asked as a trust server is; name a folder or a bucket")
-    base = _at(place, env, str)
-    missing = [path for path in ANSWERS if base.fetch(Want("", path, 65_536)) is None]
-    base.write([Write(path=path, data=ANSWERS[path]) for path in missing])
     return _at(place, env, served_key(gun))
+
+
+def answer(place: Place, env: Mapping[str, str]) -> None:
+    """Have *place* answer what clients ask a trust server for besides metadata, if nobody has seen to it yet.
+
+    Raises:
+        UnavailableError: It cannot be written.
+    """
+    base = _at(place, env, str)
+    missing = [path for path in _ANSWERS if base.fetch(Want("", path, 65_536)) is None]
+    base.write([Write(path=path, data=_ANSWERS[path]) for path in missing])
 
 
 def _at(place: Place, env: Mapping[str, str], key: Callable[[str], str]) -> Store:
@@ -123,7 +130,7 @@ def _at(place: Place, env: Mapping[str, str], key: Callable[[str], str]) -> Stor
     return ObjectStore(str(place), env, key=key)
 
 
-ANSWERS = {  # what else clients ask a trust server for; the second is what a web server may say with its 404
+_ANSWERS = {  # the second is what a web server may say with its 404
     "v2/index.html": b"{}\n",
     "v2/absent.json": b'{"errors":[{"code":"METADATA_NOT_FOUND","message":"there is no such file","detail":{}}]}\n',
 }

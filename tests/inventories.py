@@ -25,7 +25,13 @@ def key(name: str, algorithm: str = "ecdsa P-256", *, until: datetime | None = N
     strength = 112 if algorithm.startswith("rsa 2") else 128
     certificate = CertificateLine(subject=subject, begins=NOW - timedelta(days=99), ends=until) if until else None
     found = hashlib.sha256(name.encode()).hexdigest()
-    return KeyLine(id=found, algorithm=algorithm, strength=strength, certificate=certificate)
+    return KeyLine(
+        id=found,
+        plain_id=found[::-1] if until else found,
+        algorithm=algorithm,
+        strength=strength,
+        certificate=certificate,
+    )
 
 
 def role(name: str, delegator: str = "targets", state: str = "trusted", days: int = 900, keys: int = 1) -> RoleLine:

@@ -59,15 +59,18 @@ class Shop:
         self.files |= {DIALECT.locate(role, file_meta(raw)): raw for role, raw in files.items()}
         self.files |= {f"{number}.root.json": raw for number, raw in enumerate(roots or (root,), 1)}
         self.failing: dict[str, TrustregError] = {}
+        self.asked: list[str] = []
 
     def fetch(self, want: Want) -> bytes | None:
+        self.asked.append(want.path)
         for name, error in self.failing.items():
             if want.path.startswith(name):
                 raise error
         return self.files.get(want.path)
 
-    def read(self, now: datetime = NOW, pins: Pins | None = None) -> Collection:
-        site = Site(gun=GUN, dialect=DIALECT, repository=self, cache=MemoryCache(), pins=pins or Pins())
+    def read(self, now: datetime = NOW, pins: Pins | None = None, cache: MemoryCache | None = None) -> Collection:
+        known, grace = cache or MemoryCache(), timedelta(days=1) if cache else timedelta(0)
+        site = Site(gun=GUN, dialect=DIALECT, repository=self, cache=known, pins=pins or Pins(), offline_grace=grace)
         return read(str(GUN), lambda _: site, now)
 
 
@@ -185,6 +188,33 @@ def test_roots_that_led_here_are_listed_as_far_as_they_are_served() -> None:
     assert ("roots-apart", "root") in codes(shop.read(), BROKEN)
 
 
+def test_a_root_that_cannot_be_had_now_ends_the_search_for_others() -> None:
+    """
+    Those that came before it are listed.
+    """
+    names = ("root", *(f"root {number}" for number in range(2, 5)))
+    teams = [Team(root_keys=(name,)) for name in names]
+    roots = tuple(one.root(number, by=names[max(number - 2, 0) : number]) for number, one in enumerate(teams, 1))
+    shop = Shop(teams[-1], roots=roots)
+    shop.failing = {"2.root": ServerError("https://trust.example", 500, "UNKNOWN")}
+
+    assert [root.served for root in shop.read().roots] == [True, False, False, True]
+    assert "3.root.json" not in shop.asked
+
+
+def test_what_is_remembered_may_stand_in_for_who_is_offline() -> None:
+    """
+    As far as the caller allows it; nobody is then asked for old roots.
+    """
+    cache, shop = MemoryCache(), Shop(team(), parts(team()))
+    before = shop.read(cache=cache)
+    shop.failing, shop.asked = {"": OfflineError("https://trust.example", "connection refused")}, []
+    after = shop.read(NOW + timedelta(hours=1), cache=cache)
+
+    assert (after.state, after.stale_since, len(shop.asked)) == ("trusted", NOW, 1)
+    assert (after.tags, after.roles, after.roots) == (before.tags, before.roles, before.roots)
+
+
 def test_what_has_expired_is_marked() -> None:
     """
     Nothing in it is trusted; what has not expired itself is not confirmed by anybody any more.
@@ -292,6 +322,7 @@ def test_what_cannot_be_read_says_why() -> None:
     shop = Shop(Team())
     shop.failing = {"": OfflineError("https://trust.example", "connection refused")}
     assert (shop.read().state, codes(shop.read(), BROKEN)) == ("unknown", [("unknown", "")])
+    assert shop.asked == 2 * ["root.json"]
     shop.failing, shop.files = {}, {}
     assert (shop.read().state, codes(shop.read(), BROKEN)) == ("refused", [("refused", "")])
     unusable = read("../etc", lambda _: pytest.fail("it was asked for"), NOW)

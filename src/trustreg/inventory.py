@@ -15,6 +15,7 @@ from typing import Any, Final, TypeAlias, cast
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from trustreg.client import Opened, Site, Sites, entries, refresh
+from trustreg.dialect import Dialect
 from trustreg.errors import (
     NameFormError,
     NotInRegistryError,
@@ -44,6 +45,7 @@ from trustreg.names import (
 from trustreg.ports import Shelves
 from trustreg.values import dataclass, field
 from trustreg.verify import certificates
+from trustreg.verify.keys import spell
 from trustreg.verify.pinning import anchor, succeed
 from trustreg.verify.requests import Want
 from trustreg.verify.signatures import Verified, load, verify
@@ -87,12 +89,14 @@ class KeyLine:
 
     Attributes:
         id: Its id, as listed.
+        plain_id: The id of the key itself, by which tools show it and call its file; another one in a certificate only.
         algorithm: What it is: ``ed25519``, ``ecdsa P-256``, ``rsa 2048``.
         strength: In bits; 0 where it cannot vouch for anything.
         certificate: What it came in, where it came in one.
     """
 
     id: str
+    plain_id: str
     algorithm: str
     strength: int
     certificate: CertificateLine | None = None
@@ -241,19 +245,21 @@ def read(gun: str, sites: Sites, now: datetime) -> Collection:
     except TrustregError as exc:
         return Collection(gun=gun, where="", state=UNKNOWN, error=exc)
     reading = _read(site, now)
-    roles = (*_top_roles(reading.root, reading, now), *_delegated(site, reading, now)) if reading.root else ()
-    return Collection(
+    opened = reading.layers[0].opened if reading.layers else None
+    found = Collection(
         gun=gun,
         where=site.repository.where,
         state=reading.state,
         error=reading.error,
         stored=site.dialect.rules.tree,
-        roles=roles,
-        roots=_history(site, reading.root) if reading.root else (),
         tags=tuple(_tags(site, name, reading)),
-        first_use=bool(reading.layers and reading.layers[0].opened.workflow.first_use),
-        stale_since=reading.layers[0].opened.stale_since if reading.layers else None,
+        first_use=bool(opened and opened.workflow.first_use),
+        stale_since=opened.stale_since if opened else None,
     )
+    if reading.root is None:
+        return found
+    roles = (*_top_roles(site, reading.root, reading, now), *_delegated(site, reading, now))
+    return replace(found, roles=roles, roots=_history(site, reading.root, offline=found.stale_since is not None))
 
 
 def look_up(
@@ -311,6 +317,8 @@ def _read(site: Site, now: datetime) -> _Reading:
         return _loaded(opened, TRUSTED, None)
     except (UntrustedError, UnavailableError) as exc:
         error = exc
+    if isinstance(error, UnavailableError) and not isinstance(error, ServerError):
+        return _Reading(state=UNKNOWN, error=error)  # whoever did not let us ask will not let us ask again
     late = Opened(site, _late(site, now), now)
     state = EXPIRED if isinstance(error, UntrustedError) else UNCONFIRMED
     try:
@@ -399,39 +407,44 @@ def _current(site: Site, role: Role, keys: Mapping[str, Key]) -> Verified[Target
     return cast("Verified[Targets]", verified)
 
 
-def _history(site: Site, root: Verified[Root]) -> tuple[RootLine, ...]:
+def _history(site: Site, root: Verified[Root], *, offline: bool) -> tuple[RootLine, ...]:
     """Return the roots that led to *root*, as far as they are served; each that is has to be a root of its version."""
-    lines: list[RootLine] = []
-    before: Verified[Root] | None = None
     current = root.signed.version
-    for version in range(max(1, current - Limits().rotations), current + 1):
-        found = root if version == current else _past_root(site, version)
-        if found is None:
-            lines.append(RootLine(version=version, served=False))
-        else:
-            role = found.signed.roles[ROOT]
-            lines.append(
-                RootLine(
-                    version=version,
-                    served=True,
-                    follows=before is not None and _follows(site, found, before),
-                    expires=found.signed.expires,
-                    keys=_keys(role, found.signed.keys),
-                    threshold=role.threshold,
-                )
-            )
-        before = found
-    return tuple(lines)
+    versions = range(current if offline else max(1, current - Limits().rotations), current)
+    roots = [*_past_roots(site, versions), root]
+    steps = zip((*versions, current), (None, *roots), roots, strict=False)
+    return tuple(_root(site, version, before, found) for version, before, found in steps)
+
+
+def _root(site: Site, version: int, before: Verified[Root] | None, found: Verified[Root] | None) -> RootLine:
+    if found is None:
+        return RootLine(version=version, served=False)
+    role = found.signed.roles[ROOT]
+    return RootLine(
+        version=version,
+        served=True,
+        follows=before is not None and _follows(site, found, before),
+        expires=found.signed.expires,
+        keys=_keys(site.dialect, role, found.signed.keys),
+        threshold=role.threshold,
+    )
+
+
+def _past_roots(site: Site, versions: range) -> list[Verified[Root] | None]:
+    found: list[Verified[Root] | None] = []
+    with suppress(UnavailableError):  # then the others will not come either; those that came are kept
+        found.extend(_past_root(site, version) for version in versions)
+    return [*found, *[None] * (len(versions) - len(found))]
 
 
 def _past_root(site: Site, version: int) -> Verified[Root] | None:
+    raw = site.repository.fetch(Want(ROOT, site.dialect.locate(ROOT, version=version), Limits().root))
     try:
-        raw = site.repository.fetch(Want(ROOT, site.dialect.locate(ROOT, version=version), Limits().root))
         claim = site.dialect.decode(ROOT, raw) if raw else None
         if claim is None or not isinstance(claim.signed, Root) or claim.signed.version != version:
             return None
         return anchor(cast("Any", claim), site.gun)
-    except (UntrustedError, UnavailableError):
+    except UntrustedError:
         return None
 
 
@@ -446,7 +459,7 @@ def _follows(site: Site, root: Verified[Root], before: Verified[Root]) -> bool:
 # --- lines -------------------------------------------------------------------------------------------------------
 
 
-def _top_roles(root: Verified[Root], reading: _Reading, now: datetime) -> Iterator[RoleLine]:
+def _top_roles(site: Site, root: Verified[Root], reading: _Reading, now: datetime) -> Iterator[RoleLine]:
     top: dict[str, Verified[Signed]] = {ROOT: root, **reading.top}
     if reading.layers:
         top[TARGETS] = reading.layers[0].parts[ROOT, TARGETS]
@@ -457,7 +470,8 @@ def _top_roles(root: Verified[Root], reading: _Reading, now: datetime) -> Iterat
             state = REFUSED if error else UNKNOWN
         else:
             state = _state(part, reading, reading.state if reading.layers else UNCONFIRMED, now)
-        yield _role(root.signed.roles[name], root.signed.keys, "" if name == ROOT else ROOT, part, state, error)
+        keys = _keys(site.dialect, root.signed.roles[name], root.signed.keys)
+        yield _role(root.signed.roles[name], keys, "" if name == ROOT else ROOT, part, state, error)
 
 
 def _delegated(site: Site, reading: _Reading, now: datetime) -> Iterator[RoleLine]:
@@ -471,7 +485,8 @@ def _delegated(site: Site, reading: _Reading, now: datetime) -> Iterator[RoleLin
         if bins := above.signed.bins:
             loaded = [part for (by, _), (part, _) in parts.items() if by == delegator]
             error = next((exc for name, exc in reading.failed.items() if bins.named(name)), None)
-            yield _bins(bins, above.signed.keys, delegator, loaded, REFUSED if error else reading.state, error)
+            keys = _keys(site.dialect, bins, above.signed.keys)
+            yield _bins(bins, keys, delegator, loaded, REFUSED if error else reading.state, error)
             continue
         for delegation in above.signed.delegations:
             part, state = parts.get((delegator, delegation.name), (None, UNSIGNED))
@@ -481,7 +496,8 @@ def _delegated(site: Site, reading: _Reading, now: datetime) -> Iterator[RoleLin
             elif error:
                 state = REFUSED if isinstance(error, UntrustedError) else UNKNOWN
             signer = "" if site.dialect.rules.tree else _signer(delegation.name)
-            yield _role(delegation, above.signed.keys, delegator, part, state, error, signer)
+            keys = _keys(site.dialect, delegation, above.signed.keys)
+            yield _role(delegation, keys, delegator, part, state, error, signer)
             if part and delegation.name not in seen:
                 seen.add(delegation.name)
                 ahead.append(delegation.name)
@@ -495,7 +511,7 @@ def _state(part: Verified[Signed], reading: _Reading, state: str, now: datetime)
 
 def _role(
     role: Role,
-    keys: Mapping[str, Key],
+    keys: tuple[KeyLine, ...],
     delegator: str,
     part: Verified[Signed] | None,
     state: str,
@@ -510,7 +526,7 @@ def _role(
         state=state,
         error=error,
         threshold=role.threshold,
-        keys=_keys(role, keys),
+        keys=keys,
         signed_by=part.keyids if part else (),
         version=part.signed.version if part else None,
         expires=part.signed.expires if part else None,
@@ -520,7 +536,7 @@ def _role(
 
 def _bins(
     bins: Bins,
-    keys: Mapping[str, Key],
+    keys: tuple[KeyLine, ...],
     delegator: str,
     loaded: list[Verified[Targets]],
     state: str,
@@ -533,18 +549,18 @@ def _bins(
         state=state,
         error=error,
         threshold=bins.threshold,
-        keys=_keys(bins, keys),
+        keys=keys,
         signed_by=tuple(dict.fromkeys(keyid for part in loaded for keyid in part.keyids)),
         expires=min((part.signed.expires for part in loaded), default=None),
         bins=len(bins),
     )
 
 
-def _keys(role: Role | Bins, keys: Mapping[str, Key]) -> tuple[KeyLine, ...]:
-    return tuple(_key(keys[keyid]) for keyid in role.keyids if keyid in keys)
+def _keys(dialect: Dialect, role: Role | Bins, keys: Mapping[str, Key]) -> tuple[KeyLine, ...]:
+    return tuple(_key(dialect, keys[keyid]) for keyid in role.keyids if keyid in keys)
 
 
-def _key(key: Key) -> KeyLine:
+def _key(dialect: Dialect, key: Key) -> KeyLine:
     public = load(key)
     certificate = None
     if key.certificates:
@@ -560,7 +576,8 @@ def _key(key: Key) -> KeyLine:
         algorithm, strength = f"ecdsa P-{public.curve.key_size}", public.curve.key_size // 2
     else:
         algorithm, strength = "ed25519", 128
-    return KeyLine(id=key.id, algorithm=algorithm, strength=strength, certificate=certificate)
+    plain_id = dialect.key(key.kind, spell(public)).id if public and key.certificates else key.id
+    return KeyLine(id=key.id, plain_id=plain_id, algorithm=algorithm, strength=strength, certificate=certificate)
 
 
 def _signer(role: str) -> str:

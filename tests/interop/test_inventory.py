@@ -92,7 +92,10 @@ def test_what_go_has_made_is_listed_whole(
         "ecdsa P-256",
         "rsa 2048",
     ]
-    assert {row.role: row.key_ids for row in go.delegation_list(gun)}.keys() == {"targets/alice", "targets/releases"}
+    assert {row.role: row.key_ids for row in go.delegation_list(gun)} == {
+        name: tuple(key["plainId"] for key in roles[name]["keys"]) for name in ("targets/alice", "targets/releases")
+    }
+    assert roles["root"]["keys"][0]["plainId"] in {row.key_id for row in go.key_list() if row.role == "root"}
     assert [(root["served"], root["follows"]) for root in one["roots"]] == [(True, False)] + 5 * [(True, True)]
     signed = {row.name: (row.sha256, row.length) for row in go.list(gun)}
     assert {tag["tag"]: (tag["digest"][7:], tag["length"]) for tag in one["tags"]} == signed

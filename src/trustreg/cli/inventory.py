@@ -286,7 +286,13 @@ def _spell_key(key: KeyLine) -> dict[str, Any]:
         "begins": moment(key.certificate.begins),
         "ends": moment(key.certificate.ends),
     }
-    return {"id": key.id, "algorithm": key.algorithm, "strength": key.strength, "certificate": certificate}
+    return {
+        "id": key.id,
+        "plainId": key.plain_id,
+        "algorithm": key.algorithm,
+        "strength": key.strength,
+        "certificate": certificate,
+    }
 
 
 def _spell_tag(tag: TagLine) -> dict[str, Any]:

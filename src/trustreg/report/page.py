@@ -209,7 +209,14 @@ def _key(key: KeyLine, *, signed: bool = False) -> Markup:
     what = f"{key.algorithm}{' ✓' * signed}"
     if certificate:
         what += f", certificate of {certificate.subject} until {certificate.ends:%Y-%m-%d}"
-    return element("div", element("code", key.id), element("div", what, class_="faint"), class_="key")
+    plain = joined("key file ", element("code", key.plain_id)) if key.plain_id != key.id else None
+    return element(
+        "div",
+        element("code", key.id),
+        element("div", what, class_="faint"),
+        element("div", plain, class_="faint") if plain else None,
+        class_="key",
+    )
 
 
 def _tags(seen: Collection) -> Iterator[Markup]:

@@ -176,10 +176,10 @@ def _keys_and_roles(seen: Collection, now: datetime) -> Iterator[Markup]:
     yield element("h3", "Roles")
     head = ("Role", "State", "Version", "Expires", "Needs", "Keys (✓ signed)", "May speak for")
     yield _table(head, map(_role, seen.roles), "roles")
+    first = next(line.version for line in seen.roots if line.served)
+    rows = (_root(line, first) for line in reversed(seen.roots))
     yield element("h3", "Roots")
-    yield _table(
-        ("Version", "State", "Expires", "Needs", "Keys that may sign the root"), map(_root, reversed(seen.roots))
-    )
+    yield _table(("Version", "State", "Expires", "Needs", "Keys that may sign the root"), rows)
 
 
 def _role(line: RoleLine) -> list[object]:
@@ -196,8 +196,9 @@ def _role(line: RoleLine) -> list[object]:
     return [name, state, line.version or "-", _day(line.expires), f"{line.threshold} of {len(line.keys)}", keys, paths]
 
 
-def _root(line: RootLine) -> list[object]:
-    state = "follows the one before" if line.follows else "the first that is served"
+def _root(line: RootLine, first: int) -> list[object]:
+    state = "the first that is served" if line.version == first else "not signed by the keys before it"
+    state = "follows the one before" if line.follows else state
     keys = joined(*(_key(key) for key in line.keys))
     if not line.served:
         return [line.version, "not served", "-", "-", "-"]
@@ -317,7 +318,7 @@ section{background:var(--panel);border:1px solid var(--line);border-radius:12px;
 .label{font-size:.8rem;color:var(--faint)}
 .faint{color:var(--faint)}td .faint{font-size:.85em}
 .warn{color:var(--warn);font-size:.85em}
-.name{overflow-wrap:anywhere}
+.name{overflow-wrap:break-word}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:4px 18px;margin:0}
 dt{color:var(--faint)}dd{margin:0;overflow-wrap:anywhere}
 .wide,.picture{overflow-x:auto}
@@ -355,6 +356,7 @@ svg .code{font:11.5px ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mo
 @media(max-width:640px){header,main{padding:0 12px}section{padding:14px}}
 @media print{table{min-width:0}:root{--back:#fff;--panel:#fff;--ink:#000;--faint:#444;--line:#bbb;--link:#000}
 body{font-size:10pt}header,main{max-width:none;padding:0}section{border:0;padding:0}.tile{border-radius:0}
-thead{display:table-header-group}tr,.tile,svg{break-inside:avoid}.wide,.picture{overflow:visible}svg{max-width:100%;height:auto}
+thead{display:table-header-group}tr,.tile,svg{break-inside:avoid}h2,h3{break-after:avoid}
+.wide,.picture{overflow:visible}svg{max-width:100%;max-height:200mm;height:auto}
 .collection{break-before:page}}
 """

@@ -17,11 +17,14 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from trustreg.client import Opened, Site, Sites, entries, refresh
 from trustreg.dialect import Dialect
 from trustreg.errors import (
+    ExpiredError,
     NameFormError,
     NotInRegistryError,
     OfflineError,
+    PinError,
     RollbackError,
     ServerError,
+    ThresholdError,
     TlsError,
     TrustregError,
     UnauthorizedError,
@@ -262,11 +265,7 @@ def read(gun: str, sites: Sites, now: datetime) -> Collection:
     return replace(found, roles=roles, roots=_history(site, reading.root, offline=found.stale_since is not None))
 
 
-def look_up(
-    collections: Iterable[Collection],
-    registry: Shelves,
-    each: "_Each" = map,
-) -> tuple[Collection, ...]:
+def look_up(collections: Iterable[Collection], registry: Shelves, each: "_Each" = map) -> tuple[Collection, ...]:
     """Return *collections* with what the registries say they have of their tags.
 
     Args:
@@ -278,13 +277,11 @@ def look_up(
     ask = _Asking(registry)
     wanted = [tag for collection in collections for tag in collection.tags if tag.image]
     found = iter(each(ask, wanted))
-    return tuple(
-        replace(
-            collection,
-            tags=tuple(replace(tag, holding=next(found)) if tag.image else tag for tag in collection.tags),
-        )
-        for collection in collections
-    )
+
+    def held(tag: TagLine) -> TagLine:
+        return replace(tag, holding=next(found)) if tag.image else tag
+
+    return tuple(replace(collection, tags=tuple(map(held, collection.tags))) for collection in collections)
 
 
 # --- reading -----------------------------------------------------------------------------------------------------
@@ -320,7 +317,7 @@ def _read(site: Site, now: datetime) -> _Reading:
     if isinstance(error, UnavailableError) and not isinstance(error, ServerError):
         return _Reading(state=UNKNOWN, error=error)  # whoever did not let us ask will not let us ask again
     late = Opened(site, _late(site, now), now)
-    state = EXPIRED if isinstance(error, UntrustedError) else UNCONFIRMED
+    state = EXPIRED if isinstance(error, ExpiredError | PinError | ThresholdError) else UNCONFIRMED
     try:
         late.drive(late.workflow.refresh())
         return _loaded(late, state, error)

@@ -13,7 +13,9 @@ import trustreg
 from tests.docs import cli_reference
 from tests.docs.pages import ROOT
 from tests.test_errors import CONCRETE
+from trustreg import forecast
 from trustreg.cli.entry import exit_code
+from trustreg.report import sheet
 
 if TYPE_CHECKING:
     from trustreg.errors import TrustregError
@@ -76,6 +78,18 @@ def test_an_error_stands_below_its_family() -> None:
     assert {code: FAMILY[exit_code(kind.__new__(kind))] for code, kind in CODES.items() if code not in server} == {
         code: family for code, family in families.items() if code not in server
     }
+
+
+def test_every_finding_and_column_of_an_inventory_is_explained() -> None:
+    """
+    And no other.
+    """
+    text = (REFERENCE / "json.md").read_text().split("\n## inventory\n")[1].split("\n## ")[0]
+    codes, columns = (table.split("\n\n")[0] for table in text.split("|---|---|\n")[1:])
+    first = [re.findall(r"`([\w-]+)`", row.split("|")[1]) for row in codes.splitlines()]
+
+    assert list(forecast.CODES) == sorted(code for row in first for code in row)
+    assert list(sheet.COLUMNS) == re.findall(r"`(\w+)`", "".join(row.split("|")[1] for row in columns.splitlines()))
 
 
 def test_every_public_name_is_on_the_page() -> None:

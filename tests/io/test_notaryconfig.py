@@ -143,6 +143,7 @@ def test_remarks_are_passed_over(write: Write) -> None:
         ([], "it has to be an object"),
         ({"trust_pining": {}}, "'trust_pining': there is no such member; there are trust_dir, remote_server, trust_p"),
         ({"trust_pinning.certs": {}}, "there is no such member"),
+        ({"pinning": {}}, "there is no such member"),
         ({"trust_pinning": {}, "TRUST_PINNING": {}}, "trust_pinning: it is there twice"),
         ({"remote_server": {"url": "trust.example"}}, "config.json: remote_server.url: "),
         ({"remote_server": {"tls_client_cert": "x"}}, "a client certificate and its key go together"),

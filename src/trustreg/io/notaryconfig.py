@@ -38,16 +38,9 @@ class NotaryConfig(NamedTuple):
 
     def pins(self, gun: str) -> Setting | None:
         """Return what the root of *gun* has to be, as ``pins``; ``None`` where the file does not say."""
-
-        def longest(table: Mapping[str, Setting], *, starred: bool) -> Setting | None:
-            starts = (
-                {name[:-1]: name for name in table if name.endswith("*")} if starred else {name: name for name in table}
-            )
-            found = [(len(start), name) for start, name in starts.items() if gun.startswith((start, start.lower()))]
-            return table[max(found)[1]] if found else None
-
         exact = next((setting for name, setting in self.keys.items() if gun in {name, name.lower()}), None)
-        return exact or longest(self.keys, starred=True) or longest(self.authorities, starred=False)
+        starred = {name[:-1]: setting for name, setting in self.keys.items() if name.endswith("*")}
+        return exact or _longest(starred, gun) or _longest(self.authorities, gun)
 
     def settings(self) -> Iterator[Setting]:
         """Yield all that the file says, each by a name that says it is Notary's."""
@@ -88,6 +81,11 @@ def read_notary_config(path: str) -> NotaryConfig | None:
         first_use=Setting("first_use", value=False, source=(here / "disable_tofu").source) if forbidden else None,
         warnings=tuple(_refused(server, place / "remote_server")),
     )
+
+
+def _longest(table: Mapping[str, Setting], gun: str) -> Setting | None:
+    found = [start for start in table if gun.startswith((start, start.lower()))]
+    return table[max(found, key=len)] if found else None
 
 
 def _general(top: Mapping[str, Any], server: Mapping[str, Any], place: _Place) -> Iterator[Setting]:
@@ -141,7 +139,7 @@ def _members(value: Any, known: tuple[str, ...], place: _Place, *, strictly: boo
             if (right := spelled[name.lower()]) in found:
                 (place / right).fault("it is there twice")
             found[right] = content
-        elif start in spelled or get_close_matches(start, spelled, 1, 0.75) or (strictly and name[:1] not in "_#/"):
+        elif start in spelled or get_close_matches(start, spelled, 1) or (strictly and name[:1] not in "_#/"):
             (place / ascii(name)).fault(f"there is no such member; there are {', '.join(known)}")
     return {name: content for name, content in found.items() if content not in (None, "")}
 

@@ -54,8 +54,9 @@ def pins(person: Trustreg, gun: str) -> list[str]:
 
 @pytest.mark.parametrize("kind", ["nginx", "trustreg serve"])
 def test_a_collection_moves(
-    kind: str, old: Peer, gun: str, go_notary: Callable[..., GoNotary], people: Callable[..., Trustreg], tmp_path: Path
-) -> None:
+    kind: str, old: Peer, gun: str, go_notary: Callable[..., GoNotary], people: Callable[..., Trustreg], tmp_path: Path,
+    authority: Authority,
+) -> None:  # fmt: skip
     """
     Everybody finds it at its new place after the old server is gone, whether they knew it before or not.
     """
@@ -66,7 +67,7 @@ def test_a_collection_moves(
     pinned = pins(early, gun)
     go_early.list(gun)
     folder = tmp_path / "www"
-    place = nginx(folder) if kind == "nginx" else trustreg_serve()
+    place = nginx(folder, inside=SNIPPET, tls=authority) if kind == "nginx" else trustreg_serve()
     if kind == "nginx":
         folder.mkdir()
     with place as new:
@@ -90,7 +91,8 @@ def test_a_collection_moves(
             assert found.sha256 == "b" * 64
 
         other = people(new).run("list", "registry.example/never", check=False)
-        assert other.returncode == (3 if kind == "nginx" else 1)
+        assert other.returncode == 1
+        assert "has no trust data" in other.stderr
 
 
 def test_nothing_older_takes_its_place(
@@ -167,25 +169,6 @@ def test_under_another_name(
         assert told.returncode
 
 
-def test_the_folder_of_the_how_to(
-    old: Peer, gun: str, go_notary: Callable[..., GoNotary], people: Callable[..., Trustreg], tmp_path: Path,
-    authority: Authority,
-) -> None:  # fmt: skip
-    """
-    With the lines that the how-to has for nginx, what is not there is said as a trust server says it.
-    """
-    publisher = go_notary(old)
-    publisher.init(gun, publish=True)
-    folder = tmp_path / "www"
-    people(old).run("mirror", "--to", f"dir:{folder}", gun)
-    with nginx(folder, inside=SNIPPET, tls=authority) as new:
-        assert people(new).run("list", gun).returncode == 0
-        none = people(new).run("list", "registry.example/never", check=False)
-        assert none.returncode == 1
-        assert "has no trust data" in none.stderr
-        assert go_notary(new).list(gun) == []
-
-
 def test_a_bucket_holds_what_a_folder_would(
     old: Peer, gun: str, moto: MotoPeer, go_notary: Callable[..., GoNotary], people: Callable[..., Trustreg],
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
@@ -239,7 +222,6 @@ def test_images_go_along(
     assert done == {"pushed": ["1.0", "2.0"], "present": [], "missing": ["4.0"], "unsigned": ["3.0"]}
     assert skopeo.raw_manifest(f"moved/{name}:2.0") == many.manifest.raw
     assert skopeo.tags(f"moved/{name}") == ["1.0", "2.0"]
-    assert publisher.json(*wanted)["collections"][0]["images"]["present"] == ["1.0", "2.0"]
     with nginx(folder) as new:
         reader = people(new)
         reader.config.write_text(
@@ -280,6 +262,7 @@ def files(folder: Path) -> int:
     return sum(path.name[0] != "." for path in folder.rglob("*.json"))
 
 
+# The lines that the how-to has for nginx; what the others here need is nginx as it is.
 SNIPPET = """
 location /v2/ {
     default_type text/plain;

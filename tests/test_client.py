@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.world import DIALECT, GUN, IMAGE, NOW, MemoryCache, MemoryRegistry, World, make
-from trustreg.client import Site, Trusted, Unknown, Untrusted, Verifier
+from trustreg.client import Previous, Site, Trusted, Unknown, Untrusted, Verifier
 from trustreg.errors import (
     AbsentError,
     DigestUnsignedError,
@@ -16,6 +16,8 @@ from trustreg.errors import (
     FirstUseError,
     MovedError,
     NameFormError,
+    NeitherError,
+    NeitherKnownError,
     NotInRegistryError,
     NoTrustDataError,
     OfflineError,
@@ -362,3 +364,146 @@ def test_digest_of_the_world_is_real() -> None:
         "sha256", "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
     )
     assert DIALECT.key("ed25519", make("targets").public).kind == "ed25519"
+
+
+# --- the collection before ----------------------------------------------------------------------------------------
+
+
+class Move:
+    """A repository whose collection moved: from ``old`` to ``new``, whose images are the same."""
+
+    until = NOW + timedelta(days=30)
+
+    def __init__(self) -> None:
+        self.old, self.new = World(), World()
+        for world in (self.old, self.new):
+            world.init()
+        self.new.registry = self.registry = self.old.registry
+        self.was, self.now = self.site(self.old), self.site(self.new)
+
+    def site(self, world: World) -> Site:
+        return Site(gun=GUN, dialect=DIALECT, repository=world.server, cache=MemoryCache())
+
+    def verifier(self) -> Verifier:
+        previous = Previous(site=self.was, until=self.until)
+        return Verifier(lambda _: self.now, self.registry, previous=lambda _: previous)
+
+    def judge(self, image: Reference = IMAGE, now: datetime = NOW) -> object:
+        return self.verifier().judge(image, now)
+
+    def switch_off(self, which: str) -> None:
+        off = Site(gun=GUN, dialect=DIALECT, repository=Unreachable({}), cache=MemoryCache())
+        setattr(self, which, off)
+
+
+class Unreachable(Fixed):
+    """A trust server that is down."""
+
+    def fetch(self, want: Want) -> bytes | None:
+        raise OfflineError(self.where, f"nobody gave {want.path}")
+
+
+@pytest.fixture
+def move() -> Move:
+    return Move()
+
+
+def test_the_new_collection_is_asked_first(move: Move) -> None:
+    """And alone where it says yes; the verdict says who vouched."""
+    move.new.sign()
+    move.switch_off("was")
+
+    verdict = move.judge()
+
+    assert isinstance(verdict, Trusted)
+    assert (verdict.previous_until, verdict.place) == (None, move.now.repository.where)
+
+
+@pytest.mark.parametrize("new", ["says no", "is down", "is rubbish"])
+def test_the_old_collection_may_say_yes(move: Move, new: str) -> None:
+    """Whatever is wrong with the new one."""
+    move.old.sign()
+    if new == "is down":
+        move.switch_off("now")
+    elif new == "is rubbish":
+        move.now = Site(gun=GUN, dialect=DIALECT, repository=Fixed({"root.json": b"rubbish"}), cache=MemoryCache())
+
+    verdict = move.judge()
+
+    assert isinstance(verdict, Trusted)
+    assert (verdict.previous_until, verdict.place) == (move.until, move.was.repository.where)
+
+
+def test_its_word_ends(move: Move) -> None:
+    """At that moment, not after it."""
+    move.old.sign()
+    before, after = move.until - timedelta(microseconds=1), move.until
+    move.old.now = before  # whose server signs timestamps anew
+    move.new.now = before
+
+    assert isinstance(move.judge(now=before), Trusted)
+    verdict = move.judge(now=after)
+    assert isinstance(verdict, Untrusted)
+    assert isinstance(verdict.error, UnsignedError)
+
+
+@pytest.mark.parametrize(
+    ("off", "kind", "codes"),
+    [
+        ((), Untrusted, ("unsigned", "unsigned")),
+        (("was",), Unknown, ("unsigned", "offline")),
+        (("now",), Unknown, ("offline", "unsigned")),
+        (("was", "now"), Unknown, ("offline", "offline")),
+    ],
+)
+def test_no_and_unknown_are_not_confused(move: Move, off: tuple[str, ...], kind: type, codes: tuple[str, str]) -> None:
+    """It is no only where both said so; and both reasons are given."""
+    for which in off:
+        move.switch_off(which)
+
+    verdict = move.judge()
+
+    assert isinstance(verdict, kind)
+    assert isinstance(verdict, Untrusted | Unknown)
+    error = verdict.error
+    assert isinstance(error, NeitherError | NeitherKnownError)
+    assert codes == (error.new_code, error.old_code)
+
+
+def test_a_tag_that_moved_is_refused_by_both(move: Move) -> None:
+    """Neither signs what the registry serves."""
+    move.old.sign()
+    move.new.sign()
+    move.registry.push(IMAGE, b"something else")
+
+    verdict = move.judge()
+
+    assert isinstance(verdict, Untrusted)
+    assert isinstance(verdict.error, NeitherError)
+    assert ("moved", "moved") == (verdict.error.new_code, verdict.error.old_code)
+
+
+def test_the_pins_of_one_say_nothing_of_the_other(move: Move) -> None:
+    """Each collection has its own."""
+    move.old.sign()
+    move.was = Site(
+        gun=GUN, dialect=DIALECT, repository=move.old.server, cache=MemoryCache(), pins=Pins(keys=("0" * 64,))
+    )
+
+    verdict = move.judge()
+    assert isinstance(verdict, Untrusted)
+    assert isinstance(verdict.error, NeitherError)
+    assert ("unsigned", "pin") == (verdict.error.new_code, verdict.error.old_code)
+
+
+def test_a_question_that_cannot_be_asked_is_asked_of_nobody_else(move: Move) -> None:
+    """A setting that is wrong is not an answer."""
+    move.old.sign()
+
+    def nowhere(gun: Gun) -> Site:
+        raise NameFormError(str(gun), "GUN", "nobody knows where it is")
+
+    previous = Previous(site=move.was, until=move.until)
+    verifier = Verifier(nowhere, move.registry, previous=lambda _: previous)
+    with pytest.raises(NameFormError):
+        verifier.verify(IMAGE, NOW)

@@ -6,6 +6,7 @@ Everything outside comes through ``ports``.
 import itertools
 from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from threading import Lock
 from typing import Generic, Protocol, TypeAlias, TypeVar
@@ -19,8 +20,11 @@ from trustreg.errors import (
     ExpiredError,
     FormatError,
     MovedError,
+    NeitherError,
+    NeitherKnownError,
     OfflineError,
     TrustregError,
+    UnavailableError,
     UnsignedError,
     UntrustedError,
     VersionError,
@@ -54,6 +58,8 @@ class Trusted:
         expires: When the first of the files relied on expires.
         first_use: The root was not pinned and nothing was known of it: it was believed because it came first.
         compared: The registry was asked, and serves the same digest.
+        place: Where that collection is: the address of its server or store.
+        previous_until: It is not the collection that is in use, but the one before, whose word counts until then.
         stale_since: The trust server could not be reached; this is what was known then, within the grace allowed.
         taken: It was judged by a copy that was taken then.
     """
@@ -70,6 +76,8 @@ class Trusted:
     expires: datetime
     first_use: bool
     compared: bool
+    place: str = ""
+    previous_until: datetime | None = None
     stale_since: datetime | None = None
     taken: datetime | None = None
 
@@ -193,6 +201,14 @@ class Site:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Previous:
+    """The collection that another one takes the place of, and until when its word counts beside that of the new one."""
+
+    site: Site
+    until: datetime
+
+
 class Sites(Protocol):
     """Finds the :class:`Site` of a collection."""
 
@@ -208,10 +224,19 @@ class Verifier:
         registry: Where images are asked for.
         max_age: How long a refreshed collection may be used again before the server is asked; by default
             only within one ``now``.
+        previous: Finds the collection that a repository had before, if the word of that counts for a time.
     """
 
-    def __init__(self, sites: Sites, registry: Registry, max_age: timedelta = timedelta(0)) -> None:
+    def __init__(
+        self,
+        sites: Sites,
+        registry: Registry,
+        max_age: timedelta = timedelta(0),
+        previous: Callable[[Gun], Previous | None] = lambda _: None,
+    ) -> None:
         self._sites, self._registry, self._max_age = sites, registry, max_age
+        self._previous, self._known_previous = previous, dict[Gun, Previous | None]()
+        self._before: Verifier | None = None
         self._homes: dict[Gun, Gun] = {}  # repository -> collection
         self._unread: dict[Gun, Site] = {}  # found to learn that, and good for the first reading
         self._open: dict[Gun, Opened] = {}
@@ -225,14 +250,50 @@ class Verifier:
         registry alone and only resolves the tag. By digest, some tag that counts has to be bound to it. With tag
         and digest both, the tag has to be bound to that digest.
 
+        Where the repository had another collection before, whose word counts until after *now*, and the new one does
+        not say yes, the old one may: see :class:`Previous`.
+
         Raises:
-            UntrustedError: It is not.
-            UnavailableError: An answer could not be had.
+            UntrustedError: It is not: :class:`NeitherError` where two collections were asked.
+            UnavailableError: An answer could not be had: :class:`NeitherKnownError` where two were asked, and one of
+                them gave none, or what the other said was no yes.
         """
+        try:
+            return self._verify(image, now, compare=compare)
+        except (UntrustedError, UnavailableError) as exc:
+            previous = self._previous_of(image.gun)
+            if previous is None or now >= previous.until:
+                raise
+            try:
+                found = self._verifier_before().verify(image, now, compare=compare)
+            except (UntrustedError, UnavailableError) as before:
+                both = isinstance(exc, UntrustedError) and isinstance(before, UntrustedError)
+                kind = NeitherError if both else NeitherKnownError
+                raise kind(str(image), exc.code, str(exc), before.code, str(before)) from exc
+        return replace(found, previous_until=previous.until)
+
+    def _previous_of(self, gun: Gun) -> Previous | None:
+        if gun not in self._known_previous:
+            self._known_previous[gun] = self._previous(gun)
+        return self._known_previous[gun]
+
+    def _verifier_before(self) -> "Verifier":
+        """Return what reads the collections that others have taken the place of."""
+
+        def site(gun: Gun) -> Site:
+            previous = self._previous_of(gun)
+            assert previous  # noqa: S101 # nobody else is asked about
+            return previous.site
+
+        with self._guard:
+            self._before = self._before or Verifier(site, self._registry, self._max_age)
+        return self._before
+
+    def _verify(self, image: Reference, now: datetime, *, compare: bool) -> Trusted:
         with self._one(image.gun):
             opened, found = self._read(image.gun, now, lambda opened: self._find(opened, image))
             expires = opened.workflow.expires(found.chain)
-        digest, length = _content(found.name, found.meta)
+        digest, length = content_of(found.name, found.meta)
         tag = found.name.removeprefix(opened.site.prefix(image.gun))
         if image.digest and image.digest != digest:
             raise MovedError(str(image.gun), tag, str(digest), str(image.digest))
@@ -256,6 +317,7 @@ class Verifier:
             expires=expires,
             first_use=opened.workflow.first_use,
             compared=compared,
+            place=opened.site.repository.where,
             stale_since=opened.stale_since,
             taken=opened.site.taken,
         )
@@ -464,7 +526,7 @@ def _told_of_copies(site: Site) -> Iterator[None]:
         raise ExpiredCopyError(exc.role, exc.version, exc.expires, exc.now, site.taken) from exc
 
 
-def _content(name: str, meta: FileMeta) -> tuple[Digest, int]:
+def content_of(name: str, meta: FileMeta) -> tuple[Digest, int]:
     """Return digest and length of what is listed as *name*; only sha256 and sha512 name a manifest."""
     for algorithm in STRONG:
         if algorithm in meta.hashes:
@@ -492,7 +554,7 @@ def entries(opened: Opened, gun: Gun, failed: dict[str, UntrustedError]) -> Iter
             if not name.startswith(asked):
                 continue
             try:
-                digest, length = _content(name, part.signed.targets[name])
+                digest, length = content_of(name, part.signed.targets[name])
             except UntrustedError as exc:
                 failed.setdefault(role, exc)
                 continue

@@ -375,6 +375,33 @@ class DigestUnsignedError(UntrustedError):
 
 
 @dataclass(eq=False)
+class GpgSignatureError(UntrustedError):
+    """A GPG signature is not good; ``key`` is the id or fingerprint of the key that it names."""
+
+    code = "gpg-signature"
+    key: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"the signature by GPG key {self.key} is refused: {self.problem}"
+
+
+@dataclass(eq=False)
+class NeitherError(UntrustedError):
+    """Neither the collection that is in use nor the one before says yes; both were asked."""
+
+    code = "neither"
+    image: str
+    new_code: str
+    new: str
+    old_code: str
+    old: str
+
+    def __str__(self) -> str:
+        return f"{self.new}; and the collection before: {self.old}"
+
+
+@dataclass(eq=False)
 class NotInRegistryError(UntrustedError):
     """The registry answers, and has no such image."""
 
@@ -552,6 +579,32 @@ class SignerError(UnavailableError):
 
     def __str__(self) -> str:
         return f"the signer {self.uri} failed: {self.problem}"
+
+
+@dataclass(eq=False)
+class NeitherKnownError(UnavailableError):
+    """Neither the collection that is in use nor the one before says yes, and one of them gave no answer."""
+
+    code = "neither-known"
+    image: str
+    new_code: str
+    new: str
+    old_code: str
+    old: str
+
+    def __str__(self) -> str:
+        return f"{self.new}; and the collection before: {self.old}"
+
+
+@dataclass(eq=False)
+class GpgError(UnavailableError):
+    """``gpg`` is not there, or did not do what it was asked to."""
+
+    code = "gpg"
+    problem: str
+
+    def __str__(self) -> str:
+        return f"gpg: {self.problem}"
 
 
 @dataclass(eq=False)

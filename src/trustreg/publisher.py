@@ -227,6 +227,15 @@ class Publisher:
         """
         return self._signing_roles(self._read(gun, now), name)[0]
 
+    def roles_for(self, gun: Gun, names: Iterable[str], now: datetime) -> dict[str, tuple[str, ...]]:
+        """Return the roles that are to sign each of the targets *names* of *gun*, as :meth:`additions` has them."""
+        reading, held = self._read(gun, now), self._held()
+        return {name: self._signing_roles(reading, name, held) for name in names}
+
+    def finder(self) -> Find:
+        """Return what finds the signer of a listed key, if it is here; it opens each once."""
+        return self._find()
+
     def removals(self, image: Reference, now: datetime, roles: tuple[str, ...] = ()) -> tuple[RemoveTarget, ...]:
         """Return what takes the tag of *image* out of all roles that say it to somebody who looks for it.
 
@@ -716,8 +725,8 @@ class Publisher:
 
     # --- keys ---
 
-    def _signing_roles(self, reading: Reading, name: str) -> tuple[str, ...]:
-        targets, held = reading.workflow.roles[TARGETS].signed, self._held()
+    def _signing_roles(self, reading: Reading, name: str, held: Mapping[str, HeldKey] | None = None) -> tuple[str, ...]:
+        targets, held = reading.workflow.roles[TARGETS].signed, self._held() if held is None else held
         if not reading.site.dialect.rules.tree:
             mine = (d.name for d in targets.covering(name) if self._may(d, targets.keys, held))
             return tuple(mine) or (TARGETS,)

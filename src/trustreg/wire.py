@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from trustreg.inventory import Collection
     from trustreg.io.archive import Archive, Archived
     from trustreg.io.auth import Auth
-    from trustreg.io.cache import FolderCache
+    from trustreg.io.cache import FileCache, FolderCache
     from trustreg.io.config import Config, N
     from trustreg.io.config import Site as Settings
     from trustreg.io.docker import DockerCredentials
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from trustreg.io.notary import NotaryServer
     from trustreg.io.passphrases import Passphrases
     from trustreg.io.registry import HttpRegistry
+    from trustreg.io.settings import Layer
     from trustreg.io.stores.place import Place
     from trustreg.io.stores.writers import Writers
     from trustreg.metadata import Key
@@ -70,6 +71,7 @@ class Wiring:
         trace: Is told of each request, one line each.
         warn: Is told of what was passed over: a key file that holds no key.
         hushed: Keeps everything else from writing to the terminal while a person is asked something.
+        beside: Says where collections are that those here are not to be mixed up with.
     """
 
     def __init__(
@@ -80,20 +82,31 @@ class Wiring:
         trace: Callable[[str], None] | None = None,
         warn: Callable[[TrustregError], None] = lambda _: None,
         hushed: Callable[[], AbstractContextManager[None]] = nullcontext,
+        beside: Config | None = None,
     ) -> None:
         self._flags, self._env, self._clock = flags, env, clock
         self._trace, self._warn, self._hushed = trace, warn, hushed
         self._ways: dict[Any, Auth] = {}
         self._registries: dict[Gun, HttpRegistry] = {}
         self._lock = Lock()
+        self._beside = beside
 
     @cached_property
     def _now(self) -> datetime:
         return self._clock()
 
+    @property
+    def env(self) -> Mapping[str, str]:
+        """The environment."""
+        return self._env
+
     def now(self) -> datetime:
         """Return the time of this command, which is read once; or the one as of which an archive is to be judged."""
         return self._flags.get("at") or self._now
+
+    def today(self) -> datetime:
+        """Return the time of this command, whatever an archive is to be judged by."""
+        return self._now
 
     def config(self) -> Config:
         """Return what flags, environment and files say."""
@@ -108,6 +121,11 @@ class Wiring:
             self._warn(warning)
         return found
 
+    @property
+    def trust_dir(self) -> Path:
+        """The folder of keys, cached trust data and staged changes."""
+        return self._trust_dir
+
     @cached_property
     def _trust_dir(self) -> Path:
         return Path(self._config.trust_dir)
@@ -116,7 +134,13 @@ class Wiring:
 
     def verifier(self, max_age: timedelta = timedelta(0)) -> client.Verifier:
         """Return the reader of all configured collections."""
-        return client.Verifier(self._site, self, max_age)
+        return client.Verifier(self._site, self, max_age, self._previous)
+
+    def _previous(self, gun: Gun) -> client.Previous | None:
+        found = None if self._archive else self._config.previous(gun)
+        if found is None:
+            return None
+        return client.Previous(site=self._with(found[0]).site(gun), until=found[1])
 
     def judge_all(
         self, images: Sequence[Reference], verifier: client.Verifier, now: datetime, *, compare: bool = True
@@ -172,6 +196,29 @@ class Wiring:
             UnavailableError: An answer could not be had.
         """
         return Shelf(self._site(gun), gun, now)
+
+    def site(self, gun: Gun) -> client.Site:
+        """Return where the collection lives that signs for *gun*, to be read."""
+        return self._site(gun)
+
+    def place(self, gun: Gun) -> str:
+        """Return where the collection of *gun* is, as people write it."""
+        return self._config.site(gun).place
+
+    def elsewhere(self, layer: Layer) -> Wiring:
+        """Return the same for a collection that is where *layer* says, and not to be mixed up with the one here.
+
+        Keys and passphrases are the same. What is remembered and staged of a collection of the same name is not.
+        """
+        other = self._with(self._config.elsewhere(layer), beside=self._config)
+        other.__dict__ |= {"_now": self._now, "_keystore": self._keystore, "_passphrases": self._passphrases}
+        return other
+
+    def _with(self, config: Config, beside: Config | None = None) -> Wiring:
+        flags = {name: value for name, value in self._flags.items() if name not in {"archive", "at"}}
+        other = Wiring(flags, self._env, self._clock, self._trace, self._warn, self._hushed, beside)
+        other.__dict__["_config"] = config
+        return other
 
     def seats(self, gun: Gun, now: datetime) -> tuple[Seat, ...]:
         """Return who may sign what in the collection of *gun*; see :func:`trustreg.survey.seats`."""
@@ -273,7 +320,7 @@ class Wiring:
         from trustreg.publisher import Publisher as Author
 
         def stage(gun: Gun) -> FileStage:
-            return FileStage(self._trust_dir, gun)
+            return FileStage(self._apart(gun) if self._has_twin(gun) else self._trust_dir, gun)
 
         return Author(self._writable, self.keystore(), stage, _certify)
 
@@ -583,10 +630,27 @@ class Wiring:
     def _writable(self, gun: Gun) -> client.Site:
         return self._at(gun, write=True)
 
-    def _at(self, gun: Gun, *, write: bool) -> client.Site:
+    def _cache(self, asked: Gun, gun: Gun, dialect: Dialect) -> FileCache:
+        """Return what is remembered of the collection *gun*, which signs for *asked*."""
         from trustreg.io.cache import FileCache
 
-        settings = self._config.site(gun)
+        apart = FileCache(self._apart(asked), gun, dialect)
+        return apart if self._has_twin(asked) or apart.begun() else FileCache(self._trust_dir, gun, dialect)
+
+    def _apart(self, gun: Gun) -> Path:
+        """Return where it is kept what is remembered of the collection of *gun* where there is another of its name."""
+        from trustreg.io.cache import file_name
+
+        return self._trust_dir / "elsewhere" / file_name(self.place(gun))
+
+    def _has_twin(self, gun: Gun) -> bool:
+        """Say whether a collection of the same name is elsewhere, which this one comes after."""
+        mine, previous = self._config, self._config.previous(gun)
+        others = (self._beside, previous[0] if previous else None)
+        return any(o and o.home(gun) == mine.home(gun) and o.site(gun).place != mine.site(gun).place for o in others)
+
+    def _at(self, gun: Gun, *, write: bool) -> client.Site:
+        settings, asked = self._config.site(gun), gun
         dialect: Dialect
         repository: Repository
         if settings.store:
@@ -606,7 +670,7 @@ class Wiring:
             gun=gun,
             dialect=dialect,
             repository=repository,
-            cache=FileCache(self._trust_dir, gun, dialect),
+            cache=self._cache(asked, gun, dialect),
             pins=settings.pins,
             roles=settings.roles,
             offline_grace=settings.offline_grace,

@@ -62,6 +62,7 @@ def test_what_holds_for_a_collection(file: Path) -> None:
         ["roles", "targets", "--role"],
         ["offline_grace", "36h", f"{file}: defaults.offline_grace"],
         ["realms", "-", "default"],
+        ["previous", "-", "default"],
     ]
 
 

@@ -407,6 +407,7 @@ def test_a_key_that_an_entry_lacks_comes_from_the_next(read: Callable[[str], Con
         ("roles", ("targets/registry",), f"{file}: registry[registry.example].roles"),
         ("offline_grace", "90m", f"{file}: registry[registry.example/team].offline_grace"),
         ("realms", ("login.example",), f"{file}: defaults.realms"),
+        ("previous", None, "default"),
     ]
 
 
@@ -715,3 +716,117 @@ def _certificate(name: str) -> tuple[str, bytes]:
         .sign(key, SHA256())
     )
     return certificate.public_bytes(Encoding.PEM).decode(), certificate.public_bytes(Encoding.DER)
+
+
+# --- the collection before ----------------------------------------------------------------------------------------
+
+
+def previous(config: Config, gun: Gun = APP) -> tuple[configuration.Site, datetime]:
+    """Give the settings of the collection before, and until when its word counts."""
+    found = config.previous(gun)
+    assert found
+    return found[0].site(gun), found[1]
+
+
+def test_the_collection_before_has_its_own_place_and_pins(read: Callable[[str], Config]) -> None:
+    """
+    What it takes to believe the one in use says nothing of it; roles and the mirror hold for both.
+    """
+    config = read(f"""
+        [[registry]]
+        match = "registry.example"
+        store = "dir:/srv/trust"
+        roles = ["targets/registry"]
+        pins = {{ keys = ["{KEY}"] }}
+        mirror = "mirror.example"
+        previous = {{ server = "https://notary.example", until = 2027-03-31, pins = {{ keys = ["{OTHER}"] }} }}
+    """)
+    site, until = previous(config)
+
+    assert (site.store, site.server, site.named_server) == (None, "https://notary.example", True)
+    assert (site.pins.keys, site.roles, site.registry) == ((OTHER,), ("targets/registry",), "mirror.example")
+    assert until == datetime(2027, 3, 31, tzinfo=UTC)
+    assert config.site(APP).pins.keys == (KEY,)
+    assert config.previous(Gun("other.example/app")) is None
+    rows = {row.name: row.value for row in config.explain(APP) if row.name.startswith("previous")}
+    assert rows == {
+        "previous.server": "https://notary.example",
+        "previous.until": "2027-03-31T00:00:00Z",
+        "previous.pins.keys": (OTHER,),
+    }
+
+
+def test_without_pins_of_its_own_it_has_none(read: Callable[[str], Config]) -> None:
+    """
+    But who believes nothing at first sight does not begin to.
+    """
+    config = read(f"""
+        [defaults]
+        server = "https://trust.example"
+        insecure_server = true
+        first_use = false
+        pins = {{ keys = ["{KEY}"] }}
+        [defaults.previous]
+        store = "https://old.example/team"
+        until = "2027-03-31T12:00:00+02:00"
+    """)
+    site, until = previous(config)
+
+    assert (site.pins.given, site.pins.first_use, site.insecure_server) == (False, False, False)
+    assert str(site.store) == "https://old.example/team"
+    assert until == datetime(2027, 3, 31, 10, tzinfo=UTC)
+    found = config.previous(APP)
+    assert found
+    assert found[0].previous(APP) is None
+
+
+def test_a_flag_says_nothing_of_the_collection_before(write: Write) -> None:
+    """
+    It names a place, or pins the root of one.
+    """
+    text = '[defaults.previous]\nserver = "https://notary.example"\nuntil = 2027-03-31T00:00:00Z'
+    config = load({"pin": (KEY,), "store": "dir:/srv/trust"}, {}, str(write(text)))
+
+    site, _ = previous(config)
+    assert (site.server, site.store, site.pins.keys) == ("https://notary.example", None, ())
+
+
+def test_what_notarys_client_was_told_is_of_the_collection_before(write: Write, tmp_path: Path) -> None:
+    """
+    Whose client it is.
+    """
+    write(f'{{"trust_pinning": {{"certs": {{"{APP}": ["{OTHER}"]}}}}}}', "notary.json")
+    config = load(
+        {},
+        {},
+        str(
+            write(f"""
+        notary_config = "{tmp_path}/notary.json"
+        [[registry]]
+        match = "registry.example"
+        store = "dir:/srv/trust"
+        previous = {{ server = "https://notary.example", until = 2027-03-31 }}
+    """)
+        ),
+    )
+    site, _ = previous(config)
+
+    assert site.pins.also
+    assert site.pins.also.keys == (OTHER,)
+    assert config.site(APP).pins.also is None
+
+
+def test_what_a_server_calls_a_collection_is_its_own_word(read: Callable[[str], Config]) -> None:
+    """
+    And not that of the one before.
+    """
+    config = read("""
+        [[registry]]
+        match = "registry.example"
+        server = "https://trust.example"
+        served_as = "copies.example/registry"
+        previous = { server = "https://notary.example", until = 2027-03-31 }
+    """)
+
+    assert previous(config)[0].served_as == APP
+    assert config.site(APP).served_as == Gun("copies.example/registry/team/app")

@@ -54,6 +54,37 @@ KEY = "ab" * 32
         ("[defaults]\npins = ['x']", "defaults.pins", "it has to be a table, not a list"),
         ("[defaults]\nclient = 'x'", "defaults.client", "it has to be a table, not text"),
         ("[defaults]\noffline_grace = 36", "defaults.offline_grace", "it has to be text in quotes, not a number"),
+        ("[defaults]\nprevious = 1", "defaults.previous", "it has to be a table, not a number"),
+        (
+            "[defaults]\nprevious = { server = 'https://a.example' }",
+            "defaults.previous",
+            "until is missing: say until when the word of the other collection counts",
+        ),
+        (
+            "[defaults]\nprevious = { until = 2027-01-31 }",
+            "defaults.previous",
+            "it has to name the server or the store of the other collection, one of the two",
+        ),
+        (
+            "[defaults]\nprevious = { until = 2027-01-31, server = 'https://a.example', store = 'oci:' }",
+            "defaults.previous",
+            "it has to name the server or the store of the other collection, one of the two",
+        ),
+        (
+            "[defaults]\nprevious = { until = 7, store = 'oci:' }",
+            "defaults.previous.until",
+            "it has to be a day or a time, not a number",
+        ),
+        (
+            "[defaults]\nprevious = { until = 'soon', store = 'oci:' }",
+            "defaults.previous.until",
+            "'soon' is not a day, as 2027-01-31, or a time, as 2027-01-31T12:00:00Z",
+        ),
+        (
+            "[defaults]\nprevious = { till = 2027-01-31 }",
+            "defaults.previous.till",
+            "there is no such key; did you mean until?",
+        ),
         # values
         ("trust_dir = ''", "trust_dir", "it is empty"),
         ('trust_dir = "a\\u0000b"', "trust_dir", "it holds a character that cannot be seen"),

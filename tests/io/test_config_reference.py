@@ -69,6 +69,7 @@ def test_the_schema_has_the_keys_of_the_code() -> None:
     assert set(top["defaults"]["properties"]) == set(settings.DEFAULTS)
     assert set(top["registry"]["items"]["properties"]) == set(settings.REGISTRY)
     assert set(definitions["pins"]["properties"]) == set(settings.PINS)
+    assert set(definitions["previous"]["properties"]) == set(settings.PREVIOUS)
     assert set(definitions["client"]["properties"]) == set(settings.CLIENT)
 
 
@@ -100,6 +101,9 @@ def test_the_schema_has_the_keys_of_the_code() -> None:
         {"defaults": {"offline_grace": 36}},
         {"defaults": {"offline_grace": "36"}},
         {"defaults": {"realms": ["login.example/x"]}},
+        {"defaults": {"previous": {"server": "https://old.example"}}},
+        {"defaults": {"previous": {"until": "2027-03-31"}}},
+        {"defaults": {"previous": {"until": "2027-03-31", "server": "https://old.example", "store": "oci:"}}},
     ],
 )
 def test_what_the_code_refuses_the_schema_refuses(table: dict[str, Any]) -> None:
@@ -130,6 +134,7 @@ def test_what_the_code_takes_the_schema_takes(match: str) -> None:
         "roles": ["targets/releases", "targets"],
         "offline_grace": "7d",
         "realms": ["login.example", "login.example:8443"],
+        "previous": {"server": "https://old.example", "until": "2027-03-31", "pins": {"keys": [KEY]}},
     }
     assert set(values) == set(settings.DEFAULTS)
     mirror = {} if match.startswith("*") else {"mirror": "mirror.example:5000/a"}

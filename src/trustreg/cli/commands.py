@@ -21,7 +21,8 @@ class Lazy(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         module = import_module(f"trustreg.cli.{_COMMANDS[cmd_name]}")
-        command: click.Command = getattr(module, "list_" if cmd_name == "list" else cmd_name)
+        name = "list_" if cmd_name == "list" else cmd_name.replace("-", "_")
+        command: click.Command = getattr(module, name)
         return command
 
 
@@ -72,6 +73,8 @@ _COMMANDS = {
     "forget": "write",
     "delete": "delegation",
     "inventory": "inventory",
+    "convert": "convert",
+    "check-conversion": "convert",
     "key": "key",
     "config": "config",
     "mirror": "mirror",

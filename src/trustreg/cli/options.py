@@ -148,8 +148,8 @@ _ARCHIVE = (
 )
 
 
-def reading_archives(command: Callable[Concatenate[Wiring, P], R]) -> Callable[P, R]:
-    """Give *command* what it takes to read collections, and copies of them in archives."""
+def reading_archives(command: Callable[Concatenate[Wiring, P], R], *, also: tuple[Any, ...] = ()) -> Callable[P, R]:
+    """Give *command* what it takes to read collections and copies of them in archives, and the options *also*."""
 
     @wraps(command)
     def told(wiring: Wiring, /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -161,7 +161,7 @@ def reading_archives(command: Callable[Concatenate[Wiring, P], R]) -> Callable[P
             say(f"trustreg: no trust server is asked: {params['archive']} is judged {when}", err=True)
         return command(wiring, *args, **kwargs)
 
-    return settings(told, options=_SETTINGS + _TRUST + _ARCHIVE)
+    return settings(told, options=_SETTINGS + _TRUST + _ARCHIVE + also)
 
 
 def copying(command: Callable[Concatenate[Wiring, P], R]) -> Callable[P, R]:
@@ -172,6 +172,11 @@ def copying(command: Callable[Concatenate[Wiring, P], R]) -> Callable[P, R]:
 def writing(command: Callable[Concatenate[Wiring, P], R]) -> Callable[P, R]:
     """Give *command* what it takes to write collections."""
     return settings(command, options=_SETTINGS + _TRUST[:2] + _SECRETS)
+
+
+def settings_to_convert(command: Callable[Concatenate[Wiring, P], R]) -> Callable[P, R]:
+    """Give *command* what it takes to read collections, copies of them too, and to sign."""
+    return reading_archives(command, also=_SECRETS)
 
 
 def with_keys(command: Callable[Concatenate[Wiring, P], R]) -> Callable[P, R]:

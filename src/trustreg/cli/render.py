@@ -69,6 +69,8 @@ def print_verdict(verdict: Verdict) -> None:
     else:
         caution(verdict)
         said = f"tag {verdict.tag} {vouched(verdict)}"
+        if verdict.previous_until:
+            said += f", by the collection before, at {verdict.place}, until {moment(verdict.previous_until)}"
         unasked = "" if verdict.compared or "@" in verdict.image else ", registry not asked"
         copied = f", in a copy taken at {moment(verdict.taken)}" if verdict.taken else ""
         say(f"{verdict.pinned}  {said}{unasked}{copied}")
@@ -118,6 +120,8 @@ def spell_verdict(verdict: Verdict) -> dict[str, Any]:
         "expires": moment(verdict.expires),
         "firstUse": verdict.first_use,
         "registryCompared": verdict.compared,
+        "place": verdict.place,
+        "previousUntil": moment(verdict.previous_until) if verdict.previous_until else None,
         "staleSince": moment(verdict.stale_since) if verdict.stale_since else None,
         "taken": moment(verdict.taken) if verdict.taken else None,
     }

@@ -86,6 +86,10 @@ class FolderCache:
                 files[self._memory] = _spell(self._name, memory)
             write_all(files)
 
+    def begun(self) -> bool:
+        """Say whether anything is remembered here."""
+        return self._memory.exists()
+
     def forget(self) -> None:
         """Remember nothing of this collection any more; its next root is met for the first time."""
         if not self._memory.parent.exists():
@@ -145,14 +149,14 @@ def _replaces(new: Floor, held: Floor | None, known: Floor | None) -> bool:
     return new.version > held.version and not set(new.keys).isdisjoint(held.keys)
 
 
-def file_name(gun: Gun) -> str:
-    """Return one safe file name for *gun*, readable, and different for different names."""
-    plain = re.sub(r"[^A-Za-z0-9._-]", lambda found: "".join(f"%{byte:02x}" for byte in found[0].encode()), str(gun))
+def file_name(name: Gun | str) -> str:
+    """Return one safe file name for *name*, readable, and different for different names."""
+    plain = re.sub(r"[^A-Za-z0-9._-]", lambda found: "".join(f"%{byte:02x}" for byte in found[0].encode()), str(name))
     if len(plain) <= 200:
         return plain
     import hashlib
 
-    return f"{plain[:120]}~{hashlib.sha256(str(gun).encode()).hexdigest()}"  # no name in full has a ~
+    return f"{plain[:120]}~{hashlib.sha256(str(name).encode()).hexdigest()}"  # no name in full has a ~
 
 
 def _read(document: dict[str, Any], gun: str) -> Memory:

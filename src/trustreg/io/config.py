@@ -12,7 +12,7 @@ certificates that pins name are read later, for the collection that needs them.
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeVar, cast
 
@@ -60,6 +60,13 @@ class Site(NamedTuple):
     roles: tuple[str, ...]
     offline_grace: timedelta
     realms: tuple[str, ...]
+
+    @property
+    def place(self) -> str:
+        """Where the collection is: the URL of its server, or its store, a folder by its whole path."""
+        if self.store and self.store.scheme == "dir":
+            return str(self.store._replace(rest=str(Path(self.store.rest).absolute())))
+        return str(self.store or self.server)
 
     @property
     def address(self) -> str:
@@ -149,6 +156,28 @@ class Config(NamedTuple):
         part = next(parts, None)
         return self.site(Gun(str(part) if part else Url.parse(url).authority))
 
+    def elsewhere(self, layer: Layer, *, notarys: bool = False) -> Config:
+        """Return these settings for a collection that is elsewhere, where *layer* says.
+
+        What it takes to believe this one, and whether this one may be asked over plain http, says nothing of that one;
+        what Notary's own client was told of it does, where *notarys*.
+        """
+        said = layer.settings
+        address = str((said.get("server") or said["store"]).value)
+        own = {"pins": {}, "previous": {}, "insecure_server": _is_loopback(address), "served_as": None}
+        apart = {name: Setting(name, value, _UNSAID) for name, value in own.items()}
+        first = layer._replace(settings={**apart, **said})  # and only flags, which come first, silence Notary's pins
+        return self._replace(layers=(*([Layer({})] if notarys else ()), first, *self.layers))
+
+    def previous(self, gun: Gun) -> tuple[Config, datetime] | None:
+        """Return the settings of the collection that *gun* had before, and until when the word of that counts."""
+        setting = self._find("previous", gun)
+        if not setting.value:
+            return None
+        said = {name: value for name, value in setting.value.items() if name != "until"}
+        layer = Layer({name: Setting(name, value, f"{setting.source}.{name}") for name, value in said.items()})
+        return self.elsewhere(layer, notarys=True), setting.value["until"]
+
     def collection(self, gun: Gun | None = None) -> Gun:
         """Return the collection that signs for *gun*, or the one there is where *gun* is ``None``.
 
@@ -161,6 +190,10 @@ class Config(NamedTuple):
         if gun is None:
             raise SettingError("store" if store else "GUN", "say which collection: name its repository")
         return gun
+
+    def home(self, gun: Gun) -> tuple[bool, Gun]:
+        """Return whether the collection that signs for *gun* is in a store, and what it is called."""
+        return self._store(gun) is not None, self.collection(gun)
 
     def logical(self, name: N) -> N:
         """Return *name* as it is signed: another one where it names a copy in a mirror.
@@ -255,7 +288,7 @@ class Config(NamedTuple):
     def _renamed(self, name: str, gun: Gun) -> Setting:
         """Return what becomes of *gun* where the setting *name* takes the place of what its entry matches."""
         layer = self._saying(name, gun)
-        if layer is None:
+        if layer is None or layer.match is None:  # or it says that nothing does
             return Setting(name, str(gun), _UNSAID)
         other = layer.settings[name]
         return other._replace(value=f"{other.value}{str(gun)[len(str(layer.match)) :]}")
@@ -404,4 +437,5 @@ _DEFAULTS: Mapping[str, Any] = {
     "roles": (RELEASES, TARGETS),
     "offline_grace": timedelta(0),
     "realms": (),
+    "previous": {},
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeAlias, TypeVar
 
@@ -118,18 +118,30 @@ def read_unspoilt(path: str) -> bytes | None:
     return raw
 
 
+def of_place(values: Mapping[str, Any], source: str) -> Layer:
+    """Return what the flag *source* says of a collection that is elsewhere: *values*, as a file would have them.
+
+    Raises:
+        SettingError: One of them is not what it has to be.
+    """
+    place = _Place(source, Path())
+    return Layer({name: Setting(name, DEFAULTS[name](value, place), source) for name, value in values.items()})
+
+
 def spelled(setting: Setting) -> Iterator[Setting]:
     """Spell the value as a file or JSON would; a table becomes a row for each of its keys."""
     match setting.value:
         case {**inner} if inner:
             for key, value in inner.items():
-                yield setting._replace(name=f"{setting.name}.{key}", value=value)
+                yield from spelled(setting._replace(name=f"{setting.name}.{key}", value=value))
         case dict():
             yield setting._replace(value=None)
         case timedelta() as span:
             yield setting._replace(value=_duration_text(int(span.total_seconds())))
         case Part() | Place() as place:
             yield setting._replace(value=str(place))
+        case datetime() as moment:
+            yield setting._replace(value=moment.strftime("%Y-%m-%dT%H:%M:%SZ"))
         case _:
             yield setting
 
@@ -306,6 +318,28 @@ def _pins(value: Any, place: _Place) -> dict[str, tuple[str, ...]]:
     return {name: read(said[name], place / name) for name, read in PINS.items() if name in said}
 
 
+def _previous(value: Any, place: _Place) -> dict[str, Any]:
+    said = _table(value, PREVIOUS, place)
+    if "until" not in said:
+        place.fault("until is missing: say until when the word of the other collection counts")
+    if ("server" in said) == ("store" in said):
+        place.fault("it has to name the server or the store of the other collection, one of the two")
+    return {name: read(said[name], place / name) for name, read in PREVIOUS.items() if name in said}
+
+
+def _until(value: Any, place: _Place) -> datetime:
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            place.fault(f"{value!r} is not a day, as 2027-01-31, or a time, as 2027-01-31T12:00:00Z")
+    if not isinstance(value, date):
+        place.fault(f"it has to be a day or a time, not {_kind(value)}")
+    if not isinstance(value, datetime):
+        return datetime(value.year, value.month, value.day, tzinfo=UTC)
+    return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+
+
 def _key_id(value: Any, place: _Place) -> str:
     text = _text(value, place).lower()
     if not re.fullmatch("[0-9a-f]{64}", text):
@@ -423,6 +457,11 @@ DEFAULTS: Mapping[str, _Read[Any]] = {
     "roles": _several(_role),
     "offline_grace": _duration,
     "realms": _several(_realm),
+    "previous": _previous,
+}
+PREVIOUS: Mapping[str, _Read[Any]] = {
+    **{name: DEFAULTS[name] for name in ("server", "store", "insecure_server", "pins", "first_use", "roles")},
+    "until": _until,
 }
 REGISTRY: Mapping[str, _Read[Any]] = {"match": _match, "mirror": _part, "served_as": _part, **DEFAULTS}
 

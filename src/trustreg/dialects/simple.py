@@ -1,0 +1,118 @@
+"""The payload of simple signing: what a GPG signature of an image says.
+
+It is ``{"critical": …, "optional": …}``, and critical are ``identity.docker-reference``,
+``image.docker-manifest-digest`` and ``type``.
+
+Read strictly: of what another reader might take for something else, nothing is read at all. The times in it are what
+the signer said, and never a proof of freshness.
+
+Source: containers/image ``docs/atomic-signature.md`` and ``signature/simple.go``.
+"""
+
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from trustreg.dialects import canonical
+from trustreg.dialects.reading import Members
+from trustreg.errors import FormatError, NameFormError
+from trustreg.names import Digest, Reference
+from trustreg.values import dataclass, field
+
+
+@dataclass(frozen=True, kw_only=True)
+class Payload:
+    """What is said: the manifest with this digest may be called so.
+
+    Attributes:
+        reference: The name, ``registry.example/team/app:1.0``, as it was written.
+        digest: The sha256 of the manifest.
+        creator: The program that signed, as it calls itself.
+        timestamp: When it did, by its own clock, in seconds since 1970.
+        extra: Other members of ``optional``.
+    """
+
+    reference: str
+    digest: Digest
+    creator: str | None = None
+    timestamp: int | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "extra", MappingProxyType(dict(self.extra)))
+
+
+def read(raw: bytes) -> Payload:
+    """Read a payload.
+
+    Raises:
+        FormatError: It is none, or one that another reader may read differently; or its name has a digest, and not the
+            one that it is about.
+    """
+    if len(raw) > LARGEST:
+        raise FormatError(_WHAT, "", f"it is longer than {LARGEST} bytes")
+    try:
+        whole = Members(_WHAT, "", canonical.parse_strictly(raw))
+    except ValueError as exc:
+        raise FormatError(_WHAT, "", str(exc)) from exc
+    critical, optional = _exactly(whole, {"critical", "optional"}).members("critical"), whole.members("optional")
+    _exactly(critical, {"identity", "image", "type"})
+    if (kind := critical.text("type")) != TYPE:
+        critical.fail("type", f"{kind[:60]!r} is not {TYPE!r}")
+    digest = _digest(_exactly(critical.members("image"), {"docker-manifest-digest"}))
+    identity = _exactly(critical.members("identity"), {"docker-reference"})
+    optional.only({"creator", "timestamp"})
+    has = optional.value.keys()
+    return Payload(
+        reference=_reference(identity, digest),
+        digest=digest,
+        creator=optional.text("creator") if "creator" in has else None,
+        timestamp=optional.integer("timestamp", 0) if "timestamp" in has else None,
+        extra={name: value for name, value in optional.value.items() if name not in {"creator", "timestamp"}},
+    )
+
+
+def write(payload: Payload) -> bytes:
+    """Return *payload* as the canonical JSON that gets signed."""
+    optional = {"creator": payload.creator, "timestamp": payload.timestamp}
+    critical = {
+        "identity": {"docker-reference": payload.reference},
+        "image": {"docker-manifest-digest": str(payload.digest)},
+        "type": TYPE,
+    }
+    said = {name: value for name, value in optional.items() if value is not None}
+    return canonical.encode({"critical": critical, "optional": {**payload.extra, **said}})
+
+
+def _exactly(members: Members, names: Collection[str]) -> Members:
+    for name in members.value:
+        if name not in names:
+            members.fail(name, "there is no such member")
+    return members
+
+
+def _digest(image: Members) -> Digest:
+    text = image.text("docker-manifest-digest")
+    try:
+        digest = Digest.parse(text)
+    except NameFormError as exc:
+        image.fail("docker-manifest-digest", exc.problem)
+    if digest.algorithm != "sha256":
+        image.fail("docker-manifest-digest", "it has to start with sha256:")
+    return digest
+
+
+def _reference(identity: Members, digest: Digest) -> str:
+    text = identity.text("docker-reference")
+    try:
+        named = Reference.parse(text)
+    except NameFormError as exc:
+        identity.fail("docker-reference", exc.problem)
+    if named.digest not in {None, digest}:
+        identity.fail("docker-reference", "it names another digest than the image has")
+    return text
+
+
+TYPE: Final = "atomic container signature"
+LARGEST: Final = 64 << 10  # bytes; fifty times the longest that anything writes
+_WHAT = "simple signing"

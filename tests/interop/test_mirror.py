@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.peers import Authority, Peer, RegistryPeer
+    from tests.peers import Authority, DockerTrust, Peer, RegistryPeer
     from tests.peers.moto import MotoPeer
 
 
@@ -55,7 +55,7 @@ def pins(person: Trustreg, gun: str) -> list[str]:
 @pytest.mark.parametrize("kind", ["nginx", "trustreg serve"])
 def test_a_collection_moves(
     kind: str, old: Peer, gun: str, go_notary: Callable[..., GoNotary], people: Callable[..., Trustreg], tmp_path: Path,
-    authority: Authority,
+    authority: Authority, docker_trust: Callable[..., DockerTrust],
 ) -> None:  # fmt: skip
     """
     Everybody finds it at its new place after the old server is gone, whether they knew it before or not.
@@ -90,6 +90,10 @@ def test_a_collection_moves(
             assert found
             assert found.sha256 == "b" * 64
 
+        if kind == "nginx":  # Docker speaks https only
+            report = docker_trust(new).inspect(gun)
+            assert report
+            assert {signed.tag for signed in report.tags} == {row.name for row in rows}
         other = people(new).run("list", "registry.example/never", check=False)
         assert other.returncode == 1
         assert "has no trust data" in other.stderr

@@ -273,6 +273,16 @@ def test_a_server_gets_what_it_lacks(first: Collection, second: Collection) -> N
     assert len(server.taken) == 2
 
 
+def test_a_server_gets_what_readers_pass_over(first: Collection) -> None:
+    """Once, like everything else."""
+    first.parts["targets/a"].expires = "2026-04-01T00:00:00Z"
+    server, source = Server(), read(first.publish().repository())
+
+    assert {"targets/a", "targets/a/b"} < set(to_server(source, server, NOW))
+    assert to_server(source, server, NOW) == ()
+    assert server.stored.files["targets/a/b"].raw == source.others["targets/a/b"]
+
+
 def test_a_server_that_shows_something_else_is_not_believed(first: Collection) -> None:
     """Neither before nor after."""
     server = Server()

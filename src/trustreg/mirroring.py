@@ -129,13 +129,14 @@ def to_server(
     """
     there = _require_follows(source.copied, server, now)
     first()
+    stamp = source.copied.roles[TIMESTAMP].raw
+    if stamp in there:
+        return ()  # it takes all or nothing
     files = {f"{root.signed.version}.root": root.raw for root in source.copied.roots if root.raw not in there}
     files |= {role: raw for role, raw in source.roles.items() if raw not in there}
-    if files:
-        server.replicate(files)
-        stamp = source.copied.roles[TIMESTAMP].raw
-        if server.fetch(Want(TIMESTAMP, source.copied.dialect.locate(TIMESTAMP), Limits().timestamp)) != stamp:
-            raise UnprovenError(str(source.copied.gun), "the server shows another timestamp")
+    server.replicate(files)
+    if server.fetch(Want(TIMESTAMP, source.copied.dialect.locate(TIMESTAMP), Limits().timestamp)) != stamp:
+        raise UnprovenError(str(source.copied.gun), "the server shows another timestamp")
     return tuple(files)
 
 

@@ -169,3 +169,4 @@ def test_what_cannot_be_asked_for_is_usage(begun: Desk) -> None:
     for words in ((), ("ftp://trust.example",), (f"{begun.gun}:1.0",)):
         said = begun.run("inventory", *words)
         assert (said.code, said.out) == (2, ""), words
+    assert "name a trust server" in begun.run("inventory").err

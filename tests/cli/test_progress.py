@@ -120,6 +120,19 @@ print("done")
     assert screen.close() == 0
 
 
+def test_what_is_counted_has_a_bar_without_bytes() -> None:
+    """
+    How many of how many, from whichever thread says so.
+    """
+    bar = progress._Bar("tags", counts=True)
+    bar.tell(3, 7)
+    shown = bar.restarted()
+    bar.tell(4, 7)
+
+    (task,) = shown.tasks
+    assert [column.render(task).plain for column in shown.columns if hasattr(column, "separator")] == ["4/7"]
+
+
 def test_nothing_is_shown_where_nobody_watches(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -128,8 +141,9 @@ def test_nothing_is_shown_where_nobody_watches(
     """
     monkeypatch.setattr(progress, "_PATIENCE", 0)
 
-    with progress.progress("working"), progress.transfer("a file") as tell:
+    with progress.progress("working"), progress.transfer("a file") as tell, progress.counted("tags") as count:
         tell(1, 2)
+        count(1, 2)
         time.sleep(0.05)
 
     assert capsys.readouterr() == ("", "")

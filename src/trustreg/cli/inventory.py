@@ -12,13 +12,13 @@ from trustreg.cli.entry import EXIT_REFUSED, EXIT_UNKNOWN
 from trustreg.cli.options import GUN, reading
 from trustreg.cli.progress import counted
 from trustreg.cli.render import aligned, moment, print_json, say, spell_error
-from trustreg.errors import shown
+from trustreg.errors import SettingError, shown
 from trustreg.forecast import BROKEN, Inventory, Notice
 from trustreg.inventory import (
+    EXPIRED,
     MOVED,
+    REFUSED,
     TRUSTED,
-    UNCONFIRMED,
-    UNKNOWN,
     Collection,
     KeyLine,
     RoleLine,
@@ -80,8 +80,13 @@ def inventory(
     """
     kind = as_ or _kind_of(output)
     asked: list[Gun | str] = [name if "://" in name else _gun(name, ctx) for name in names]
-    with counted("taking stock") as tell:
-        found = wiring.inventory(asked, registry=not no_registry, tell=tell)
+    try:
+        with counted("taking stock") as tell:
+            found = wiring.inventory(asked, registry=not no_registry, tell=tell)
+    except SettingError as exc:
+        if not names:
+            exc.add_note("or name a trust server, as https://trust.example, to list all collections there")
+        raise
     if output:
         write_atomically(output, _spelled(found, kind).encode(), 0o644)
     elif kind == "json":
@@ -90,7 +95,7 @@ def inventory(
         click.echo(_spelled(found, kind), nl=False, color=True)  # no colours to look for and take out
     _caution(found, output)
     states = {one.state for one in found.collections}
-    refused = states - {TRUSTED, UNKNOWN, UNCONFIRMED} or any(r.error for c in found.collections for r in c.roles)
+    refused = {EXPIRED, REFUSED} & (states | {role.state for one in found.collections for role in one.roles})
     ctx.exit(EXIT_REFUSED if refused else EXIT_UNKNOWN if states - {TRUSTED} else 0)
 
 

@@ -311,6 +311,15 @@ def test_a_server_that_cannot_say_what_is_current_is_read_by_signatures() -> Non
     }
     assert [(tag.state, tag.roles) for tag in found.tags] == [("unconfirmed", ("targets", "targets/a", "targets/a/b"))]
     assert [code for code, _ in codes(found, BROKEN)] == ["role-refused", "unconfirmed"]
+    many = Team()
+    for number in range(2000):
+        many.delegate(f"targets/{number}", "another")
+    shop = Shop(many)
+    shop.failing = {name: ServerError("https://trust.example", 500, "UNKNOWN") for name in ("timestamp", "snapshot")}
+    assert (shop.read().state, len([path for path in shop.asked if path.startswith("targets")])) == (
+        "unconfirmed",
+        1024,
+    )
     shop.failing["targets.json"] = shop.failing["timestamp"]
     assert (shop.read().state, shop.read().tags) == ("unknown", ())
 

@@ -26,6 +26,7 @@ from trustreg.errors import (
     ServerError,
     ThresholdError,
     TlsError,
+    TooLargeError,
     TrustregError,
     UnauthorizedError,
     UnavailableError,
@@ -375,16 +376,22 @@ def _by_signatures(late: Opened, error: TrustregError) -> _Reading:
     parts: dict[tuple[str, str], Verified[Targets]] = {}
     failed: dict[str, UntrustedError | UnavailableError] = {}
     ahead: deque[tuple[str, Role, Mapping[str, Key]]] = deque([(ROOT, root.signed.roles[TARGETS], root.signed.keys)])
-    while ahead and len(parts) + len(failed) < Limits().roles:
+    left = Limits().together
+    for _ in range(Limits().roles):
+        if not ahead:
+            break
         delegator, role, keys = ahead.popleft()
         try:
-            part = _current(site, role, keys)
+            part = _current(site, role, keys, min(left, Limits().targets)) if role.keyids else None
         except (UntrustedError, UnavailableError) as exc:
             failed[role.name] = exc
             continue
         if part:
+            left -= len(part.raw)
             parts[delegator, role.name] = part
-            ahead += ((role.name, delegation, part.signed.keys) for delegation in part.signed.delegates())
+            ahead += ((role.name, delegation, part.signed.keys) for delegation in part.signed.delegations)
+    too_many = TooLargeError(f"the tree of delegations of {site.gun}", Limits().roles, "roles")
+    failed.update({role.name: too_many for _, role, _ in ahead})
     if (ROOT, TARGETS) not in parts:
         return _Reading(state=UNKNOWN, error=error, root=root)
     flow.roles = {name: part for (_, name), part in parts.items()}
@@ -392,9 +399,9 @@ def _by_signatures(late: Opened, error: TrustregError) -> _Reading:
     return _Reading(state=UNCONFIRMED, error=error, root=root, layers=(layer,), failed=failed)
 
 
-def _current(site: Site, role: Role, keys: Mapping[str, Key]) -> Verified[Targets] | None:
+def _current(site: Site, role: Role, keys: Mapping[str, Key], limit: int) -> Verified[Targets] | None:
     """Return what is served as current of *role*, if the keys that may sign it did; ``None`` where nothing is."""
-    raw = site.repository.fetch(Want(role.name, site.dialect.locate(role.name), Limits().targets))
+    raw = site.repository.fetch(Want(role.name, site.dialect.locate(role.name), limit))
     if raw is None:
         return None
     verified = verify(site.dialect.decode(role.name, raw), role, keys)

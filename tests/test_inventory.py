@@ -285,6 +285,22 @@ def test_what_the_wrong_key_signed_is_refused_and_not_listed() -> None:
     assert codes(forged, BROKEN) == [("refused", ""), ("role-refused", "targets")]
 
 
+def test_an_entry_that_cannot_be_used_is_not_passed_over_in_silence() -> None:
+    """
+    The others of its role are listed.
+    """
+    mine = Team()
+    weak = FileMeta(length=1, hashes={"md5": bytes(16)})
+    found = Shop(mine, {"targets": mine.targets(targets={"v1": OTHER, "v2": weak})}).read()
+
+    assert (found.state, [tag.tag for tag in found.tags], line(found, "targets").state) == (
+        "trusted",
+        ["v1"],
+        "trusted",
+    )
+    assert codes(found, BROKEN) == [("entry-refused", "targets")]
+
+
 def test_a_pin_that_does_not_match_is_refused() -> None:
     """
     Then nothing of it is read.
@@ -316,10 +332,8 @@ def test_a_server_that_cannot_say_what_is_current_is_read_by_signatures() -> Non
         many.delegate(f"targets/{number}", "another")
     shop = Shop(many)
     shop.failing = {name: ServerError("https://trust.example", 500, "UNKNOWN") for name in ("timestamp", "snapshot")}
-    assert (shop.read().state, len([path for path in shop.asked if path.startswith("targets")])) == (
-        "unconfirmed",
-        1024,
-    )
+    assert [role.state for role in shop.read().roles].count("refused") == 2001 - 1024
+    assert len([path for path in shop.asked if path.startswith("targets")]) == 1024
     shop.failing["targets.json"] = shop.failing["timestamp"]
     assert (shop.read().state, shop.read().tags) == ("unknown", ())
 

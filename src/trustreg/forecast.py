@@ -11,6 +11,7 @@ from trustreg.inventory import (
     GONE,
     MOVED,
     REFUSED,
+    TRUSTED,
     UNCONFIRMED,
     UNKNOWN,
     UNSIGNED,
@@ -122,6 +123,8 @@ def _of_roles(seen: Collection, now: datetime) -> Iterator[Notice]:
         if role.error and role.state in {REFUSED, UNKNOWN}:
             hint = role.error.remedy or _HINTS["role-refused"]
             yield _notice(f"role-{role.state}", BROKEN, role.name, problem=str(role.error), hint=hint)
+        elif role.error and role.state == TRUSTED:
+            yield _notice("entry-refused", BROKEN, role.name, problem=str(role.error))
         if role.expires is None:
             continue
         kind = role.name if role.name in TOP_LEVEL else "delegation"
@@ -264,6 +267,10 @@ _EXPIRED: Mapping[tuple[bool, str], tuple[str, str]] = {
     (True, TIMESTAMP): ("readers refuse the whole collection", "run trustreg renew"),
 }
 _SAID: Mapping[str, tuple[str, str]] = {
+    "entry-refused": (
+        "{role} lists what nobody can use, and it is left out: {problem}",
+        "ask whoever signs it to take it out or sign it again",
+    ),
     "first-use": (
         "its root was trusted on first use: nobody has compared its keys, {keyids}",
         "compare them with what its publishers say, and pin them: --pin",

@@ -250,19 +250,21 @@ def read(gun: str, sites: Sites, now: datetime) -> Collection:
         return Collection(gun=gun, where="", state=UNKNOWN, error=exc)
     reading = _read(site, now)
     opened = reading.layers[0].opened if reading.layers else None
+    tags, odd = _tags(site, name, reading)
     found = Collection(
         gun=gun,
         where=site.repository.where,
         state=reading.state,
         error=reading.error,
         stored=site.dialect.rules.tree,
-        tags=tuple(_tags(site, name, reading)),
+        tags=tags,
         first_use=bool(opened and opened.workflow.first_use),
         stale_since=opened.stale_since if opened else None,
     )
     if reading.root is None:
         return found
-    roles = (*_top_roles(site, reading.root, reading, now), *_delegated(site, reading, now))
+    lines = (*_top_roles(site, reading.root, reading, now), *_delegated(site, reading, now))
+    roles = tuple(replace(line, error=odd[line.name]) if line.name in odd else line for line in lines)
     return replace(found, roles=roles, roots=_history(site, reading.root, offline=found.stale_since is not None))
 
 
@@ -589,27 +591,33 @@ def _signer(role: str) -> str:
     return role.removeprefix(f"{TARGETS}/") if role != RELEASES and parent(role) == TARGETS else ""
 
 
-def _tags(site: Site, gun: Gun, reading: _Reading) -> Iterator[TagLine]:
-    tree = site.dialect.rules.tree
+def _tags(site: Site, gun: Gun, reading: _Reading) -> tuple[tuple[TagLine, ...], dict[str, UntrustedError]]:
+    """Return what is signed, and by role what is wrong with an entry that cannot be used."""
     failed = {role: exc for role, exc in reading.failed.items() if isinstance(exc, UntrustedError)}
+    odd: dict[str, UntrustedError] = {}
     said: dict[tuple[str, Digest, int, str], dict[str, bool]] = defaultdict(dict)  # which roles say so, and count
     for layer in reading.layers:
         mine = {name for _, name in layer.parts}
-        for entry in entries(layer.opened, gun, dict(failed) if layer.state == TRUSTED else {}):
+        found = dict(failed) if layer.state == TRUSTED else {}
+        for entry in entries(layer.opened, gun, found):
             if entry.role in mine:
                 said[entry.tag, entry.digest, entry.length, layer.state][entry.role] = entry.counts
+        odd |= {role: exc for role, exc in found.items() if role in mine}
     order = sorted(said.items(), key=lambda each: (each[0][0], each[0][3] != TRUSTED, not any(each[1].values())))
-    for (tag, digest, length, state), roles in order:
-        yield TagLine(
-            tag=tag,
-            digest=digest,
-            length=length,
-            state=state,
-            roles=tuple(sorted(roles, key=lambda role: (not roles[role], role))),
-            signers=() if tree else tuple(sorted(filter(None, map(_signer, roles)))),
-            counts=any(roles.values()),
-            image=_image(site, gun, tag),
-        )
+    return tuple(_tag(site, gun, *key, roles) for key, roles in order), odd
+
+
+def _tag(site: Site, gun: Gun, tag: str, digest: Digest, length: int, state: str, roles: Mapping[str, bool]) -> TagLine:
+    return TagLine(
+        tag=tag,
+        digest=digest,
+        length=length,
+        state=state,
+        roles=tuple(sorted(roles, key=lambda role: (not roles[role], role))),
+        signers=() if site.dialect.rules.tree else tuple(sorted(filter(None, map(_signer, roles)))),
+        counts=any(roles.values()),
+        image=_image(site, gun, tag),
+    )
 
 
 def _image(site: Site, gun: Gun, tag: str) -> Reference | None:

@@ -12,7 +12,7 @@ from trustreg.cli.entry import EXIT_REFUSED, EXIT_UNKNOWN
 from trustreg.cli.options import GUN, reading
 from trustreg.cli.progress import counted
 from trustreg.cli.render import aligned, moment, print_json, say, spell_error
-from trustreg.errors import SettingError, shown
+from trustreg.errors import SettingError, UntrustedError, shown
 from trustreg.forecast import BROKEN, Inventory, Notice
 from trustreg.inventory import (
     EXPIRED,
@@ -95,7 +95,8 @@ def inventory(
         click.echo(_spelled(found, kind), nl=False, color=True)  # no colours to look for and take out
     _caution(found, output)
     states = {one.state for one in found.collections}
-    refused = {EXPIRED, REFUSED} & (states | {role.state for one in found.collections for role in one.roles})
+    roles = [role for one in found.collections for role in one.roles]
+    refused = states & {EXPIRED, REFUSED} or any(isinstance(role.error, UntrustedError) for role in roles)
     ctx.exit(EXIT_REFUSED if refused else EXIT_UNKNOWN if states - {TRUSTED} else 0)
 
 

@@ -15,7 +15,7 @@ import pytest
 from scripts.images import image
 from scripts.push_image import push
 from tests.interop.conftest import TRUST_SERVERS
-from tests.peers import Passphrases
+from tests.peers import GoNotary, Passphrases
 from trustreg.names import Gun
 from trustreg.sign.draft import Lifetimes
 from trustreg.wire import Wiring
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.peers import GoNotary, Peer, RegistryPeer, Trustreg
+    from tests.peers import DockerTrust, Peer, RegistryPeer, Trustreg
 
 
 @pytest.fixture(params=TRUST_SERVERS)
@@ -106,6 +106,36 @@ def test_what_go_has_made_is_listed_whole(
         "old": ("gone", []),
     }
     assert {one["code"] for one in found["findings"] if one["level"] == "broken"} == {"image-gone", "tag-moved"}
+
+
+def test_signers_are_those_that_docker_names(
+    go_server_tls: Peer,
+    docker_trust: Callable[..., DockerTrust],
+    people: Callable[..., Trustreg],
+    gun: str,
+    tmp_path: Path,
+) -> None:
+    """
+    By tag, and with their keys.
+    """
+    docker = docker_trust(go_server_tls)
+    for name in ("alice", "bob"):
+        docker.signer_add(name, gun, [docker.key_generate(name, tmp_path)])
+    go = GoNotary(go_server_tls, docker.trust_dir, passphrases=docker.passphrases)
+    for tag, names in {"both": ("alice", "bob"), "one": ("bob",), "none": ()}.items():
+        roles = [f"targets/{name}" for name in ("releases", *names)]
+        go.addhash(gun, tag, 5, sha256=hashlib.sha256(tag.encode()).hexdigest(), roles=roles)
+    go.publish(gun)
+    report = docker.inspect(gun)
+    assert report
+
+    one = _only(people(go_server_tls).run("inventory", "--format", "json", "--no-registry", gun).stdout)
+
+    assert {tag["tag"]: tuple(tag["signers"]) or ("Repo Admin",) for tag in one["tags"]} == {
+        tag.tag: tag.signers for tag in report.tags
+    }
+    keys = {role["signer"]: tuple(key["plainId"] for key in role["keys"]) for role in one["roles"] if role["signer"]}
+    assert keys == report.signers
 
 
 @pytest.mark.parametrize("server", ["notary-server", "trustreg-serve"], indirect=True)

@@ -163,8 +163,9 @@ class Draft:
         Raises:
             ChangeError: The collection as it stands has no place for it.
         """
-        if isinstance(change, _OF_NOTARY) if self.dialect.rules.tree else isinstance(change, _OF_TUF):
-            raise ChangeError(change.role, "", "a collection of this kind has no such thing")
+        if isinstance(change, _OF_NOTARY if self.dialect.rules.tree else _OF_TUF):
+            where = "on a trust server" if self.dialect.rules.tree else "in a store"
+            raise ChangeError(change.role, "", f"only a collection {where} has such delegations")
         ways: dict[type, Callable[[Any], None]] = {
             AddTarget: self._set_target,
             RemoveTarget: self._set_target,

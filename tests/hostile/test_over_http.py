@@ -128,7 +128,9 @@ def test_an_answer_that_is_none(
     with answering(serving(NOW).files, instead) as server:
         said = [verify(server, trust_dir, capfd) for trust_dir in trust_dirs]
 
-    assert [ends(code)] * 2 == said
+    # Any 404 may say that there is no next root: what is held back by that shows in the snapshot.
+    warm = "content" if (role, does) == (ROOT, "has a page for what it does not have") else code
+    assert [ends(warm), ends(code)] == said
     if role in {ROOT, TIMESTAMP, "snapshot", TARGETS}:
         assert before == [Reader(trust_dir).holdings() for trust_dir in trust_dirs]
     with answering(serving(NOW).files) as server:

@@ -54,18 +54,18 @@ class Notice:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        return self._spelled(0)
+        return self._spelled(_said(self)[0])
 
     @property
     def remedy(self) -> str:
         """What a person can do about it, in one sentence."""
-        return self._spelled(1)
+        return self._spelled(_said(self)[1])
 
-    def _spelled(self, which: int) -> str:
-        told = {name: _told(value) for name, value in self.facts.items()}
+    def _spelled(self, sentence: str) -> str:
+        told = {name: ", ".join(value) if isinstance(value, list) else value for name, value in self.facts.items()}
         more = self.facts.get("count", 0) - len(self.facts.get("names", ()))
-        told["names"] = f"{told.get('names')} and {more} more" if more > 0 else told.get("names")
-        return shown(_SAID[self.code][which].format(role=self.role, **told))
+        names = f"{told.get('names')} and {more} more" if more > 0 else told.get("names")
+        return shown(sentence.format(**{**told, "names": names, "gun": self.gun, "role": self.role}))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,16 +127,12 @@ def _of_roles(seen: Collection, now: datetime) -> Iterator[Notice]:
             yield _notice("entry-refused", BROKEN, role.name, problem=str(role.error))
         if role.expires is None:
             continue
-        kind = role.name if role.name in TOP_LEVEL else "delegation"
-        effect, hint = _EXPIRY[seen.stored, kind]
+        code, level = "role-expires", NOTE if role.name == TIMESTAMP and not seen.stored else BREAKS
         if role.expires <= now:
-            effect, hint = _EXPIRED.get((seen.stored, kind), (effect, "have somebody with its key sign it again"))
-            yield _notice("role-expired", BROKEN, role.name, when=role.expires, effect=effect, hint=hint)
-            continue
-        level = NOTE if role.name == TIMESTAMP and not seen.stored else BREAKS
-        yield _notice("role-expires", level, role.name, when=role.expires, effect=effect, hint=hint)
-        if role.name == ROOT and not seen.stored:
+            code, level = "role-expired", BROKEN
+        elif role.name == ROOT and not seen.stored:
             yield _notice("root-asked-for", NOTE, ROOT, when=role.expires - _GO_RENEWS)
+        yield _notice(code, level, role.name, when=role.expires, stored=seen.stored)
 
 
 def _of_keys(seen: Collection, now: datetime) -> Iterator[Notice]:
@@ -156,14 +152,7 @@ def _of_keys(seen: Collection, now: datetime) -> Iterator[Notice]:
 def _of_certificate(role: RoleLine, key: KeyLine, certificate: CertificateLine, now: datetime) -> Notice:
     ends = certificate.ends
     left = sum(bool(k.strength and (not k.certificate or k.certificate.ends > ends)) for k in role.keys)
-    enough = left >= role.threshold
-    if enough:
-        effect = "it does not count any more, and the other keys are enough"
-    elif role.name == ROOT:
-        effect = "clients refuse the whole collection"
-    else:
-        effect = f"it does not count any more, and too few keys of {role.name} are left"
-    past = ends < now
+    past, enough = ends < now, left >= role.threshold
     return _notice(
         f"{'root' if role.name == ROOT else 'key'}-certificate-{'expired' if past else 'expires'}",
         NOTE if enough else BROKEN if past else BREAKS,
@@ -171,8 +160,8 @@ def _of_certificate(role: RoleLine, key: KeyLine, certificate: CertificateLine, 
         when=ends,
         keyid=key.id,
         subject=certificate.subject,
-        effect=effect,
-        hint="have a new key take its place" + ("" if past else " well before then, so that every client has seen it"),
+        left=left,
+        threshold=role.threshold,
     )
 
 
@@ -215,8 +204,20 @@ def _notice(code: str, level: str, role: str = "", *, when: datetime | None = No
     return Notice(code=code, level=level, when=when, role=role, facts=facts)
 
 
-def _told(value: Any) -> Any:
-    return ", ".join(value) if isinstance(value, list) else value
+def _said(notice: Notice) -> tuple[str, str]:
+    """Return the sentence of *notice*, and what to do about it, without the facts."""
+    sentence, hint = _SAID[notice.code]
+    if notice.code in {"role-expires", "role-expired"}:
+        kind = notice.role if notice.role in TOP_LEVEL else "delegation"
+        key = notice.facts["stored"], kind
+        effect, hint = _EXPIRY[key] if notice.code == "role-expires" else _EXPIRED.get(key, (_EXPIRY[key][0], hint))
+    elif notice.code.partition("-")[2].startswith("certificate"):
+        effect = "the other keys are enough"
+        if notice.facts["left"] < notice.facts["threshold"]:
+            effect = "clients refuse the whole collection" if notice.role == ROOT else "too few keys of {role} are left"
+    else:
+        return sentence, hint
+    return f"{sentence}: {effect}", hint
 
 
 def _order(notice: Notice) -> tuple[Any, ...]:
@@ -235,36 +236,32 @@ _HINTS = {
     "registry-unknown": "ask again, or leave the registry out with --no-registry",
     "role-refused": "ask whoever signs it to sign again",
 }
-_SIGN_AGAIN = "have somebody with its key sign it again before then, or have moved by then"
+_WITNESS = "have moved by then, or have somebody with its key run: trustreg witness {gun} {role}"
+_RENEW = "have somebody with its key run trustreg renew before then"
 _EXPIRY: Mapping[tuple[bool, str], tuple[str, str]] = {
-    (False, ROOT): ("clients refuse the whole collection, and the server signs no timestamp any more", _SIGN_AGAIN),
-    (False, TARGETS): ("clients refuse the whole collection", _SIGN_AGAIN),
+    (False, ROOT): ("clients refuse the whole collection, and the server signs no timestamp any more", _WITNESS),
+    (False, TARGETS): ("clients refuse the whole collection", _WITNESS),
     (False, SNAPSHOT): (
         "if its key is not the server's, the server answers 500 to everybody who reads or publishes",
-        "if a publisher holds its key, publish anything before then; a server that holds it signs again by itself",
+        "if a publisher holds its key: trustreg witness {gun} snapshot; a server that holds it signs again by itself",
     ),
     (False, TIMESTAMP): (
         "the server signs it again by itself; once it is switched off, nobody can verify anything after that",
         "have moved before the server is switched off",
     ),
-    (False, "delegation"): ("what only it signs is not trusted", _SIGN_AGAIN),
-    (True, ROOT): ("readers refuse the whole collection", _SIGN_AGAIN),
-    (True, TARGETS): ("readers refuse the whole collection", _SIGN_AGAIN),
-    (True, SNAPSHOT): ("readers refuse the whole collection", "run trustreg renew before then"),
-    (True, TIMESTAMP): ("readers refuse the whole collection", "run trustreg renew before then"),
-    (True, "delegation"): ("what it signs is not trusted, and nothing that is asked of it", _SIGN_AGAIN),
+    (False, "delegation"): ("what only it signs is not trusted", _WITNESS),
+    (True, ROOT): ("readers refuse the whole collection", _RENEW),
+    (True, TARGETS): ("readers refuse the whole collection", _RENEW),
+    (True, SNAPSHOT): ("readers refuse the whole collection", _RENEW),
+    (True, TIMESTAMP): ("readers refuse the whole collection", _RENEW),
+    (True, "delegation"): ("readers refuse it, and with it what they look for there", _RENEW),
 }
 _EXPIRED: Mapping[tuple[bool, str], tuple[str, str]] = {
     (False, SNAPSHOT): (
         "clients refuse the whole collection",
         "whoever holds its key has to publish, or who runs the server to see why it does not sign",
     ),
-    (False, TIMESTAMP): (
-        "clients refuse the whole collection",
-        "ask who runs the server, which has to sign it",
-    ),
-    (True, SNAPSHOT): ("readers refuse the whole collection", "run trustreg renew"),
-    (True, TIMESTAMP): ("readers refuse the whole collection", "run trustreg renew"),
+    (False, TIMESTAMP): ("clients refuse the whole collection", "ask who runs the server, which has to sign it"),
 }
 _SAID: Mapping[str, tuple[str, str]] = {
     "entry-refused": (
@@ -279,8 +276,14 @@ _SAID: Mapping[str, tuple[str, str]] = {
         "what was signed is not in the registry any more: {names}",
         "there is nothing to take along; where they are still in use, push them from there",
     ),
-    "key-certificate-expired": ("the certificate of key {keyid:.12} ({subject}) has expired: {effect}", "{hint}"),
-    "key-certificate-expires": ("the certificate of key {keyid:.12} ({subject}) expires: {effect}", "{hint}"),
+    "key-certificate-expired": (
+        "the certificate of key {keyid:.12} ({subject}) has expired",
+        "have a new key of its owner take its place",
+    ),
+    "key-certificate-expires": (
+        "the certificate of key {keyid:.12} ({subject}) expires",
+        "have a new key of its owner take its place before then",
+    ),
     "never-signed": (
         "{role} is delegated to by {by}, and has signed nothing yet",
         "leave it behind, or ask whoever has its key",
@@ -291,19 +294,22 @@ _SAID: Mapping[str, tuple[str, str]] = {
     ),
     "refused": ("{problem}", "{hint}"),
     "registry-unknown": ("the registry could not be asked: {problem} ({names})", "{hint}"),
-    "role-expired": ("{role} has expired: {effect}", "{hint}"),
-    "role-expires": ("{role} expires: {effect}", "{hint}"),
+    "role-expired": ("{role} has expired", "have somebody with its key sign it again"),
+    "role-expires": ("{role} expires", ""),
     "role-refused": ("{role} is refused, and nothing it lists counts: {problem}", "{hint}"),
     "role-unknown": ("{role} could not be read: {problem}", "{hint}"),
     "root-asked-for": (
         "the root expires within six months then: notary and docker ask for its key at every publication",
-        "have its key at hand, or sign the root again before then",
+        "have its key at hand, or run before then: trustreg witness {gun} root",
     ),
     "root-certificate-expired": (
-        "the certificate of root key {keyid:.12} ({subject}) has expired: {effect}",
-        "{hint}",
+        "the certificate of root key {keyid:.12} ({subject}) has expired",
+        "have somebody with its key run: trustreg key rotate {gun} root",
     ),
-    "root-certificate-expires": ("the certificate of root key {keyid:.12} ({subject}) expires: {effect}", "{hint}"),
+    "root-certificate-expires": (
+        "the certificate of root key {keyid:.12} ({subject}) expires",
+        "have somebody with its key run, early enough for all clients to see it: trustreg key rotate {gun} root",
+    ),
     "roots-apart": (
         "roots are not signed by the keys before them, and who trusts an older one cannot follow: {names}",
         "ask its publishers; clients that know an older root have to forget it",
@@ -326,7 +332,7 @@ _SAID: Mapping[str, tuple[str, str]] = {
     ),
     "tag-moved": (
         "the registry serves another digest than the signed one: {names}",
-        "sign what is served, or tag again what was signed",
+        "sign what is served with trustreg sign, or tag again what was signed",
     ),
     "unconfirmed": ("nobody says whether this is current: {problem}", "{hint}"),
     "unknown": ("{problem}", "{hint}"),

@@ -177,12 +177,12 @@ def _of_roots(seen: Collection) -> Iterator[Notice]:
 
 def _of_tags(seen: Collection) -> Iterator[Notice]:
     by_state: dict[str, list[str]] = defaultdict(list)
-    problems: dict[str, tuple[TrustregError, list[str]]] = {}
+    problems: dict[str, tuple[TrustregError, list[str]]] = {}  # the first of each kind, and all tags that it is of
     digests: dict[str, set[Digest]] = defaultdict(set)
     for tag in seen.tags:
         digests[tag.tag].add(tag.digest)
         if tag.holding and tag.holding.error:
-            problems.setdefault(str(tag.holding.error), (tag.holding.error, []))[1].append(tag.tag)
+            problems.setdefault(tag.holding.error.code, (tag.holding.error, []))[1].append(tag.tag)
         elif tag.holding:
             by_state[tag.holding.state].append(tag.tag)
     for state, code in ((MOVED, "tag-moved"), (UNTAGGED, "tag-gone"), (GONE, "image-gone")):

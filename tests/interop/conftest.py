@@ -39,16 +39,13 @@ TRUST_SERVERS = {
     "notary-server-postgres": notary_server_with_signer,
     "trustreg-serve": trustreg_serve,
 }
+ON_POSTGRES = {"test_notary_reads", "test_notary_writes", "test_parity"}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """
-    Run a test that takes a trust server once with each.
-
-    The one on PostgreSQL, which takes longer, only where it is about what Notary's own tools and ours make of each
-    other's work: ``test_notary_*``.
-    """
-    names = [name for name in TRUST_SERVERS if "postgres" not in name or "test_notary_" in metafunc.module.__name__]
+    """Run a test that takes a trust server once with each; on PostgreSQL where much is asked of a server."""
+    on_postgres = metafunc.module.__name__.rpartition(".")[2] in ON_POSTGRES
+    names = [name for name in TRUST_SERVERS if on_postgres or "postgres" not in name]
     for fixture in {"trust_server", "trust_server_tls"} & set(metafunc.fixturenames):
         metafunc.parametrize(fixture, names, indirect=True, scope="session")
 

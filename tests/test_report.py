@@ -126,6 +126,17 @@ def test_a_page_shows_all_there_is() -> None:
     assert any("<script>" in text and "500" in text for text in texts)
 
 
+def test_tags_are_counted_once_in_each_collection() -> None:
+    """
+    However many roles sign them, and whatever those of other collections are called.
+    """
+    seen = collection(GUN, 17, 3)
+    twice = replace(seen, tags=(*seen.tags, *(replace(tag, state="expired") for tag in seen.tags)))
+    texts = Read(page(inventory(twice, replace(seen, gun="registry.example/other")))).texts
+
+    assert texts[texts.index("Tags") + 1] == "34"
+
+
 def test_nothing_that_was_written_into_names_gets_out() -> None:
     """
     Neither as markup, nor to whoever prints the page to a terminal.

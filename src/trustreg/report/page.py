@@ -64,7 +64,12 @@ def _summary(inventory: Inventory) -> Markup:
     registry = ("not asked", "") if not inventory.asked else (f"{held[HELD]} of {held.total()}", _counted(held, HELD))
     tiles = [
         ("Collections", str(len(inventory.collections)), _counted(states), states.keys() <= {TRUSTED}),
-        ("Tags", str(len({(tag.tag, tag.image) for tag in tags})), _signed_by(tags), True),
+        (
+            "Tags",
+            str(sum(len({tag.tag for tag in each.tags}) for each in inventory.collections)),
+            _signed_by(tags),
+            True,
+        ),
         ("Held by the registry", *registry, held.keys() <= {HELD}),
         ("Broken now", str(levels[BROKEN]), "", not levels[BROKEN]),
         (

@@ -233,10 +233,15 @@ class _ToCollection:
 
     def __init__(self, wiring: Wiring, gun: Gun, to: To, *, overwrite: bool) -> None:
         self._wiring, self._gun, self._to, self._overwrite = wiring, gun, to, overwrite
-        self._site, self._now = wiring.site(gun), wiring.now()
+        self._now = wiring.now()
         if self._site.gun == gun and not _is_repository(gun):
             raise SettingError("--to", f"{gun} is no repository: say which one is to be converted to this place")
         self._publisher, self.where = wiring.publisher(), wiring.place(gun)
+
+    @property
+    def _site(self) -> client.Site:
+        """Where it is, as of now: some stores remember what they were asked before."""
+        return self._wiring.site(self._gun)
 
     def plan(self, source: Gathered) -> Plan:
         return conversion.plan_collection(source, self._site, self._now, overwrite=self._overwrite)

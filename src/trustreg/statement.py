@@ -229,6 +229,8 @@ def vouched(statement: Statement, root: Verified[Root], side: Side) -> tuple[str
         signatures=statement.signatures,
         raw=b"",
     )
+    if not statement.signed_by[side]:
+        raise ThresholdError(ROOT, root.signed.roles[ROOT].threshold, 0, ("it says itself that no key of it signed",))
     fault: ThresholdError | None = None
     for role in (ROOT, TARGETS):
         try:

@@ -61,6 +61,50 @@ class Skopeo:
         """Delete the manifest under ``REPOSITORY:TAG``, and so every tag that it has."""
         return self._run("delete", f"docker://{self._registry.host}/{name}")
 
+    def pull_signed(self, name: str, key: Path, lookaside: Path, scope: str = "") -> Result:
+        """
+        Pull ``REPOSITORY:TAG`` or ``REPOSITORY@DIGEST`` under a policy that wants a signature by the GPG key in a file.
+
+        Args:
+            name: The image.
+            key: A file with the public key.
+            lookaside: The folder that has the signatures.
+            scope: ``amd64`` and the like: the platform to pull of an index; by default that of this machine.
+        """
+        with tempfile.TemporaryDirectory(prefix="policy-") as directory:
+            home = Path(directory)
+            wanted = {"type": "signedBy", "keyType": "GPGKeys", "keyPath": str(key)}
+            policy = {"default": [{"type": "reject"}], "transports": {"docker": {self._registry.host: [wanted]}}}
+            (home / "policy.json").write_text(json.dumps(policy))
+            (home / "registries.d").mkdir()
+            sigstore = {
+                "docker": {self._registry.host: {"lookaside": lookaside.as_uri(), "sigstore": lookaside.as_uri()}}
+            }
+            (home / "registries.d" / "here.yaml").write_text(json.dumps(sigstore))  # JSON is YAML
+            return run(
+                [
+                    *("skopeo", "--policy", home / "policy.json", "--registries.d", home / "registries.d"),
+                    *(("--override-arch", scope) if scope else ()),
+                    *("copy", "--remove-signatures", "--src-tls-verify=false"),
+                    *(f"docker://{self._registry.host}/{name}", f"dir:{home / 'pulled'}"),
+                ],
+                env=clean_env(HOME=directory, XDG_RUNTIME_DIR=directory),
+                check=False,
+            )
+
+    @staticmethod
+    def verify_signature(manifest: bytes, name: str, fingerprint: str, signature: bytes, gpg_home: Path) -> Result:
+        """Have skopeo say whether *signature* is one of *manifest* as *name*, by a key in the home of gpg."""
+        with tempfile.TemporaryDirectory(prefix="signed-") as directory:
+            files = Path(directory) / "manifest", Path(directory) / "signature"
+            for path, raw in zip(files, (manifest, signature), strict=True):
+                path.write_bytes(raw)
+            return run(
+                ["skopeo", "standalone-verify", files[0], name, fingerprint, files[1]],
+                env=clean_env(HOME=directory, GNUPGHOME=str(gpg_home)),
+                check=False,
+            )
+
     def _run(self, command: str, *args: str, side: str = "") -> Result:
         """Run a command with the options that say who asks, whom, and how; *side* is their prefix."""
         with tempfile.TemporaryDirectory(prefix="skopeo-") as directory:

@@ -173,13 +173,8 @@ def _print(plan: Plan, where: str, done: Statement | None, path: Path, *, execut
     due, there, refused = _counts(plan)
     say(f"{due} {'converted' if done else 'to convert'}, {there} there already, {refused} refused")
     if done:
-        who = {side: ", ".join(keyid[:12] for keyid in ids) for side, ids in done.signed_by.items()}
-        by = (
-            f"old keys {who['source']} and new keys"
-            if who["source"]
-            else "no old key, which are not here, and new keys"
-        )
-        say(f"{path}: signed by {by} {who['destination']}")
+        old, new = (", ".join(keyid[:12] for keyid in done.signed_by[side]) for side in ("source", "destination"))
+        say(f"{path}: signed by {f'old keys {old}' if old else 'no key of the old collection'} and new keys {new}")
     elif not execute and plan.steps:
         say("Nothing was changed. Run it again with --execute to do this.")
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeVar
 
 import orjson
 
@@ -39,6 +39,7 @@ from trustreg.metadata import Signature
 from trustreg.names import ROOT, TARGETS, Digest, Gun, Reference
 from trustreg.statement import Collection, GpgKey, Statement
 from trustreg.values import dataclass
+from trustreg.verify.workflow import RELEASED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -137,7 +138,7 @@ class Conversion:
             NoKeyError: No key is here that can sign for the new collection.
             TrustregError: Something else went wrong. What was done was done: run it again.
         """
-        before = _statement_at(path, plan.source.collection)
+        before = _statement_at(path, plan.source.collection, self.where)
         find = self._wiring.publisher().finder()
         root = plan.source.root.signed
         old = statement.keys_here(root, find) if old_keys else ()
@@ -224,8 +225,10 @@ def elsewhere(wiring: Wiring, to: To) -> Wiring:
         SettingError: It is no place of a collection.
     """
     is_server = to.place.startswith(("http://", "https://"))
-    pins = {"pins": {"keys": list(to.pins)}} if to.pins else {}
-    return wiring.elsewhere(of_place({"server" if is_server else "store": to.place, **pins}, "--to"))
+    said: dict[str, Any] = {"server" if is_server else "store": to.place, "roles": list(RELEASED)}
+    if to.pins:
+        said["pins"] = {"keys": list(to.pins)}
+    return wiring.elsewhere(of_place(said, "--to"))
 
 
 class _ToCollection:
@@ -435,8 +438,12 @@ def vouched_by_gpg(signed: Statement, keyring: Keyring, now: datetime) -> None:
         raise ThresholdError("GPG", 1, 0, ("the GPG signature is about something else",))
 
 
-def _statement_at(path: Path, source: Collection) -> Statement | None:
-    """Return the statement at *path*, if there is one about *source*; raise :class:`ExistsError` for anything else."""
+def _statement_at(path: Path, source: Collection, where: str) -> Statement | None:
+    """Return the statement at *path*, if there is one that links *source* to *where*.
+
+    Raises:
+        ExistsError: Something else is there.
+    """
     raw = read_if_present(path, statement.LARGEST * 2)
     if raw is None:
         return None
@@ -444,8 +451,8 @@ def _statement_at(path: Path, source: Collection) -> Statement | None:
         found = statement.read(raw)
     except FormatError as exc:
         raise ExistsError(str(path)) from exc
-    if found.source.gun != source.gun:
-        raise ExistsError(f"{path}, a statement about {found.source.gun},")
+    if (found.source.gun, found.destination.place) != (source.gun, where):
+        raise ExistsError(f"{path}, a statement about {found.source.gun} and {found.destination.place},")
     return found
 
 

@@ -26,7 +26,7 @@ from trustreg.dialects.reading import Members
 from trustreg.dialects.tuf1 import Tuf1
 from trustreg.errors import FormatError, NameFormError, ThresholdError
 from trustreg.metadata import Envelope, Root, Signature, Signed
-from trustreg.names import ROOT, TARGETS, Digest, Gun
+from trustreg.names import ROOT, TARGETS, Digest, Gun, Reference
 from trustreg.sign.pages import Find, held
 from trustreg.values import dataclass, field
 from trustreg.verify.pinning import anchor
@@ -275,13 +275,24 @@ def _collection(members: Members) -> Collection:
 
 def _line(members: Members) -> Line:
     return Line(
-        name=members.text("name"),
+        name=_image(members),
         digest=_digest(members, "digest", members.text("digest")),
         length=members.integer("length", 0),
         role=members.text("role"),
         signers=members.strings("signers"),
         manifests=tuple(_digest(members, "manifests", text) for text in members.strings("manifests", nullable=True)),
     )
+
+
+def _image(members: Members) -> str:
+    text = members.text("name")
+    try:
+        image = Reference.parse(text)
+    except NameFormError as exc:
+        members.fail("name", exc.problem)
+    if str(image) != text or image.tag is None or image.digest:
+        members.fail("name", "it is not the whole name of an image with a tag")
+    return text
 
 
 def _digest(members: Members, name: str, text: str) -> Digest:

@@ -73,14 +73,14 @@ def test_the_new_collection_has_keys_of_its_own(moved: Desk) -> None:
     """
     Though a root key is here, as it is for whoever converts; unless that is named.
     """
+    (mine,) = (line.split()[2] for line in moved.do("key", "list").lines if line.startswith("root "))
     moved.do("convert", "--to", "dir:new", "--execute", moved.gun)
     old, new = (
         {key for role in moved.json("contents", *words)["roles"] for key in role["keyids"]}
         for words in (("inspect", moved.gun), ("inspect", "--store", "dir:new"))
     )
     roots = [line for line in moved.do("key", "list").lines if line.startswith("root ")]
-    mine = moved.json("contents", "inspect", moved.gun)["roles"][0]["keyids"][0]
-    moved.run("convert", "--to", "dir:third", "--use", mine, "--execute", "--statement", "t.json", moved.gun)
+    moved.do("convert", "--to", "dir:third", "--use", mine, "--execute", "--statement", "t.json", moved.gun)
 
     assert old.isdisjoint(new)
     assert len(roots) == 2
@@ -127,6 +127,18 @@ def test_somebody_elses_file_is_not_replaced(moved: Desk, tmp_path: Path) -> Non
     assert said.code == 2
     assert not (tmp_path / "new").exists()
     assert (tmp_path / "s.json").read_text() == "{}"
+
+
+def test_a_statement_about_another_place_is_not_replaced(moved: Desk, tmp_path: Path) -> None:
+    """
+    By one that is called like it.
+    """
+    moved.do("convert", "--to", "dir:new", "--execute", "--statement", "s.json", moved.gun)
+    before = (tmp_path / "s.json").read_bytes()
+    said = moved.run("convert", "--to", "dir:third", "--execute", "--statement", "s.json", moved.gun)
+
+    assert (said.code, f"dir:{tmp_path}/new" in said.err) == (2, True)
+    assert (tmp_path / "s.json").read_bytes() == before
 
 
 def test_what_the_new_place_says_stays(moved: Desk) -> None:

@@ -126,6 +126,9 @@ def test_to_another_trust_server(
     add(team, gun, "late", role="targets/releases")
 
     assert sorted([row("1.0"), row("old"), row("v2.0")], key=str) == go_notary(go_server).list(gun)
+    words = ("convert", "--role", "targets/alice", "--to", go_server.url, "--execute", "--statement", "alice.json", gun)
+    assert person.run(*words, check=False).returncode == 1  # who asks other roles converts what they say
+    assert row("v3.0") in go_notary(go_server).list(gun)
     verdicts = reader.json("verify", "--no-registry", f"{gun}:1.0", f"{gun}:late", f"{gun}:never", check=False)[
         "verdicts"
     ]

@@ -6,12 +6,13 @@ from trustreg.cli.entry import EXIT_REFUSED
 from trustreg.cli.options import GUN, IMAGE, as_format, reading_archives
 from trustreg.cli.progress import progress
 from trustreg.cli.render import (
+    complain,
     print_contents,
     print_inspection,
     print_json,
     spell_contents,
 )
-from trustreg.errors import SettingError
+from trustreg.errors import SettingError, TrustregError
 from trustreg.names import Gun, Reference
 from trustreg.wire import Wiring
 
@@ -88,19 +89,25 @@ def _inspect_for_docker(ctx: click.Context, wiring: Wiring, images: tuple[str, .
 
     if not images:
         raise click.UsageError("Say which IMAGE.")
-    reports, failed = [], False
-    try:
-        for text in images:
-            image: Reference = IMAGE.convert(text, None, ctx)
-            named = ":" in text.rpartition("/")[2].partition("@")[0]
+    named: list[Reference] = [IMAGE.convert(text, None, ctx) for text in images]
+    reports, failed, errors = [], False, list[TrustregError]()
+    for text, image in zip(images, named, strict=True):
+        tag = image.tag if ":" in text.rpartition("/")[2].partition("@")[0] else None
+        try:
             home = wiring.collection(image.gun)
             if wiring.stored(home):
                 raise SettingError("--format docker", f"{home} is in a store, which Docker knows nothing of")
             with progress(f"reading {home}"):
                 contents = wiring.verifier().contents(home, wiring.now())
                 seats = wiring.seats(home, wiring.now())
-            reports.append(docker_report(text, contents, seats, image.tag if named else None, wiring.plain_id))
+        except TrustregError as exc:  # the others are shown all the same, as Docker does
+            errors.append(exc)
+        else:
+            reports.append(docker_report(text, contents, seats, tag, wiring.plain_id))
             failed = failed or bool(contents.failed)
-    finally:
-        print_json(reports)
+    print_json(reports)
+    for error in errors[1:]:
+        complain(error)
+    if errors:
+        raise errors[0]
     ctx.exit(EXIT_REFUSED if failed else 0)

@@ -28,7 +28,7 @@ from trustreg.errors import (
     VersionError,
 )
 from trustreg.metadata import Envelope, Key, Root, Signed, Snapshot, Targets
-from trustreg.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, TOP_LEVEL, Gun, is_delegation
+from trustreg.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, TOP_LEVEL, Gun, is_delegation, parent
 from trustreg.ports import Cache, Repository, Store, TrustServer, Write
 from trustreg.sign.changes import AddTarget, Amend, Change, Purge, RemoveTarget, SetKeys, Witness
 from trustreg.sign.draft import UNATTENDED, Draft, Lifetimes
@@ -234,9 +234,30 @@ def apply(draft: Draft, reading: Reading, changes: Iterable[Change], find: Find)
             draft.know(reading.targets())
         draft.apply(_as_listed(draft, change))
     if not unattended(reading.site):
-        begun = [role for role in draft.touched if is_delegation(role) and not draft.roles[role].version]
-        draft.know_versions({role: _last_version(reading, role) for role in begun})
+        _go_on(draft, reading, {change.name for change in changes if isinstance(change, Amend)}, find)
     _settle(draft, reading, find)
+
+
+def _go_on(draft: Draft, reading: Reading, amended: Collection[str], find: Find) -> None:
+    """Have roles that begin again go on after the versions that they had.
+
+    Readers who know those miss a role that is delegated to again until it is published. Where its keys are here, it is
+    at once.
+    """
+    for role in amended:
+        above = reading.workflow.roles.get(parent(role))
+        old = above and above.signed.delegation(role)
+        if old or role in draft.roles or not any(draft.delegators(role)):
+            continue
+        (authority,) = draft.authorities(role)
+        if not (authority[0].keyids and _last_version(reading, role)):
+            continue
+        if suffices(authority, find):
+            draft.apply(Witness(role=role))
+        elif role not in reading.workflow.snapshot.signed.meta:  # a server that lists it still has what it said
+            draft.waiting.add(role)
+    begun = [role for role in draft.touched if is_delegation(role) and not draft.roles[role].version]
+    draft.know_versions({role: _last_version(reading, role) for role in begun})
 
 
 def _last_version(reading: Reading, role: str) -> int:

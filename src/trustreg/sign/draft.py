@@ -339,6 +339,18 @@ class Draft:
             _leads(self.roles[above], role, name) for above in reached if above in self.roles
         ):
             raise ChangeError(role, name, "the role may not speak for this name")
+        if not self.dialect.rules.tree and not name.startswith(self._starts(role)):
+            raise ChangeError(role, name, "clients of Notary pass over a path that goes beyond those above it")
+
+    def _starts(self, role: str) -> tuple[str, ...]:
+        """Return what the names begin with that clients of Notary let *role* speak for.
+
+        Source: notary ``tuf/data/roles.go``, ``Restrict``.
+        """
+        if role == TARGETS:
+            return ("",)
+        delegation, above = self.roles[parent(role)].delegation(role), self._starts(parent(role))
+        return tuple(start for start in delegation.prefixes if start.startswith(above)) if delegation else ()
 
     # --- roles and keys ---
 

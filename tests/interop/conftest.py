@@ -32,21 +32,34 @@ from tests.peers.moto import MotoPeer, moto_server
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tests.interop.parity import Crowd
     from tests.peers import Authority, TrustServerPeer
+
+pytest.register_assert_rewrite("tests.interop.parity")
 
 TRUST_SERVERS = {
     "notary-server": notary_server,
     "notary-server-postgres": notary_server_with_signer,
     "trustreg-serve": trustreg_serve,
 }
-ON_POSTGRES = {"test_notary_reads", "test_notary_writes", "test_parity"}
+ON_POSTGRES = {
+    "test_notary_reads",
+    "test_notary_writes",
+    "test_parity_ours",
+    "test_parity_staged",
+    "test_parity_theirs",
+}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test that takes a trust server once with each; on PostgreSQL where much is asked of a server."""
+    """
+    Run a test that takes a trust server once with each, if it does not say itself with which; on PostgreSQL where much
+    is asked of a server.
+    """
     on_postgres = metafunc.module.__name__.rpartition(".")[2] in ON_POSTGRES
     names = [name for name in TRUST_SERVERS if on_postgres or "postgres" not in name]
-    for fixture in {"trust_server", "trust_server_tls"} & set(metafunc.fixturenames):
+    said = {mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")}
+    for fixture in {"trust_server", "trust_server_tls"} & set(metafunc.fixturenames) - said:
         metafunc.parametrize(fixture, names, indirect=True, scope="session")
 
 
@@ -146,6 +159,14 @@ def people(tmp_path: Path) -> Callable[..., Trustreg]:
         return Trustreg(server, tmp_path / f"person-{next(count)}", **settings)
 
     return make
+
+
+@pytest.fixture
+def crowd(trust_server_tls: Peer, tmp_path: Path) -> Crowd:
+    """Readers of every kind, of collections on ``trust_server_tls``."""
+    from tests.interop.parity import Crowd
+
+    return Crowd(trust_server_tls, tmp_path)
 
 
 @pytest.fixture(scope="session")

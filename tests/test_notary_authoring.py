@@ -266,6 +266,21 @@ def test_a_delegation_ends_and_begins_again(*, hold_snapshot: bool) -> None:
         desk.publish(say[1])
 
 
+def test_who_begins_again_without_the_keys_waits_for_them(desk: Desk) -> None:
+    """
+    Readers who knew the role miss it until one who may sign it has witnessed it, and that is said.
+    """
+    begin = Amend(role=TARGETS, name="targets/a", add_keys=(desk.key(),), add_paths=("",))
+    assert desk.publish(begin).waiting == ()  # nobody knows it yet
+    desk.publish(AddTarget(role="targets/a", name="1.0", meta=META))
+    desk.publish(Undelegate(role=TARGETS, name="targets/a"))
+
+    again = desk.publish(begin, keys=desk.only(TARGETS))
+
+    assert (again.waiting, set(again.versions)) == (("targets/a",), {TARGETS})
+    assert desk.publish(Witness(role="targets/a")).versions["targets/a"] == 2
+
+
 def test_what_is_not_delegated_cannot_be_changed(desk: Desk) -> None:
     """
     Nor can a role delegate to one that is not called after it, and what only TUF has is not to be had here.

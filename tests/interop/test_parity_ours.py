@@ -56,7 +56,11 @@ def test_delegations(owner: Hand, crowd: Crowd, gun: str, tmp_path: Path) -> Non
     owner.run("delegation", "remove", gun, "targets/qa", "--all-paths")
     crowd.see(gun, *rows[:2], roles=[released, role("targets/qa", bob, paths=())])
     owner.run("delegation", "remove", gun, "targets/qa", "--yes")
-    crowd.see(gun, *rows[:2], roles=[released])
+    (key,) = owner.json("key", "generate", "ed25519", "--role", "targets/ed")["keys"]
+    owner.run("delegation", "add", gun, "targets/ed", key["id"][:8], "--path", "ed-")  # Go reads it, and cannot add it
+    owner.sign(gun, "ed-1", "--role", "targets/ed")
+    rows[2:] = [row("ed-1", "targets/ed")]
+    crowd.see(gun, *rows, roles=[released, role("targets/ed", key["id"], paths=("ed-",))])
 
 
 @on("notary-server", "trustreg-serve")
@@ -325,6 +329,10 @@ def test_init_with_keys_and_certificates(owner: Hand, crowd: Crowd, gun: str, tm
         owner.sign(each, "ours")
         go_adds(go, each, "theirs")
         crowd.see(each, row("ours"), row("theirs"))
+    owner.run("key", "rotate", gun, "root", "--key", root_certificate(tmp_path, gun, root))
+    crowd.see(gun, row("ours"), row("theirs"))
+    go.key_rotate(gun, "root")  # the old private key is here, and signs the next root, too
+    crowd.see(gun, row("ours"), row("theirs"))
     assert "the certificate is not that of the root key" in owner.refused(
         "init", f"{gun}-x", "--use", theirs, "--root-certificate", root_certificate(tmp_path, f"{gun}-x", root)
     )

@@ -146,6 +146,17 @@ def test_without_a_key_of_the_old_side_it_says_so() -> None:
         vouched(said, said.source.believed(), "source")
 
 
+def test_too_few_keys_are_none(sides: Sides) -> None:
+    """
+    Where two have to sign for the root, and for targets, one alone does not.
+    """
+    root = sides.source.root.signed
+    roles = {name: replace(role, threshold=2, keyids=(*role.keyids, "another")) for name, role in root.roles.items()}
+
+    assert () == keys_here(replace(root, roles=roles), sides.find)
+    assert 2 == len(keys_here(replace(root, roles={**roles, "targets": root.roles["targets"]}), sides.find))
+
+
 @pytest.mark.parametrize("side", ["source", "destination"])
 def test_a_signature_that_was_taken_away_is_missed(sides: Sides, side: Any) -> None:
     """

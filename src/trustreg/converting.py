@@ -15,6 +15,7 @@ from trustreg import conversion, statement
 from trustreg._version import __version__
 from trustreg.client import content_of
 from trustreg.dialects import openpgp, simple
+from trustreg.dialects.reading import Members
 from trustreg.errors import (
     ContentError,
     ExistsError,
@@ -155,23 +156,14 @@ class Conversion:
             with suppress(UntrustedError):
                 self._require(before, plan.source)
                 return before
-        signed = self._sign(made, lambda payload: statement.sign(payload, root, find) if old else ())
-        try:
-            self._require(signed, plan.source)
-        except ThresholdError:
-            if not old:
-                raise
-            # Keys of the old collection are here, and too few: their word alone is none.
-            signed = self._sign(replace(made, signed_by={**made.signed_by, "source": ()}), lambda _: ())
-            self._require(signed, plan.source)
-        write_atomically(path, statement.seal(signed.payload, signed.signatures), 0o644)
-        return signed
-
-    def _sign(self, made: Statement, by_old: Callable[[bytes], tuple[Signature, ...]]) -> Statement:
         payload = statement.spell(made)
-        by_new = self._there.sign(payload)
-        signatures = {one.keyid: one for one in (*by_old(payload), *by_new)}
-        return statement.read(statement.seal(payload, signatures.values()))
+        by_old = statement.sign(payload, root, find) if old else ()
+        signatures = {one.keyid: one for one in (*by_old, *self._there.sign(payload))}
+        raw = statement.seal(payload, signatures.values())
+        signed = statement.read(raw)
+        self._require(signed, plan.source)
+        write_atomically(path, raw, 0o644)
+        return signed
 
     def _require(self, signed: Statement, source: Gathered) -> None:
         if signed.signed_by["source"]:
@@ -254,15 +246,15 @@ class _ToCollection:
             raise SettingError("--to", f"changes of {self._site.gun} are staged there: publish or unstage them first")
         if plan.begin:
             self._begin()
+        self._find = self._publisher.finder()
+        there = conversion.require(replace(plan, steps=()), self._site, self._now).root.signed
+        if not statement.keys_here(there, self._find):  # nobody could sign a statement
+            raise NoKeyError(TARGETS, there.roles[TARGETS].keyids)
         conversion.publish(plan, self._site, self._publisher, self._now)
-        workflow = conversion.require(plan, self._site, self._now)
-        self._root, self._find = workflow.root, self._publisher.finder()
-        ids = statement.keys_here(self._root.signed, self._find)
-        if not ids:
-            role = self._root.signed.roles[TARGETS]
-            raise NoKeyError(TARGETS, role.keyids)
-        side = Collection(gun=self._site.gun, dialect=self._site.dialect.name, place=self.where, root=workflow.root.raw)
-        return side, ids
+        self._root = conversion.require(plan, self._site, self._now).root
+        gun, dialect = self._site.gun, self._site.dialect.name
+        side = Collection(gun=gun, dialect=dialect, place=self.where, root=self._root.raw)
+        return side, statement.keys_here(self._root.signed, self._find)
 
     def sign(self, payload: bytes) -> tuple[Signature, ...]:
         return statement.sign(payload, self._root.signed, self._find)
@@ -397,9 +389,9 @@ def platforms(media_type: str, raw: bytes) -> tuple[Digest, ...]:
     if media_type not in _INDEXES:
         return ()
     try:
-        listed = orjson.loads(raw)["manifests"]
-        found = tuple(dict.fromkeys(Digest.parse(each["digest"]) for each in listed))
-    except (ValueError, KeyError, TypeError, TrustregError) as exc:
+        whole = Members("image index", "", orjson.loads(raw))
+        found = tuple(dict.fromkeys(Digest.parse(each.text("digest")) for each in whole.objects("manifests")))
+    except (ValueError, NameFormError) as exc:
         raise FormatError("image index", "manifests", "it does not list digests of manifests") from exc
     if len(found) > _MOST_PLATFORMS:
         raise FormatError("image index", "manifests", f"more than {_MOST_PLATFORMS} are listed")

@@ -27,7 +27,7 @@ from trustreg.dialects.tuf1 import Tuf1
 from trustreg.errors import FormatError, NameFormError, ThresholdError
 from trustreg.metadata import Envelope, Root, Signature, Signed
 from trustreg.names import ROOT, TARGETS, Digest, Gun, Reference
-from trustreg.sign.pages import Find, held
+from trustreg.sign.pages import Find, held, suffices
 from trustreg.values import dataclass, field
 from trustreg.verify.pinning import anchor
 from trustreg.verify.signatures import Verified, verify
@@ -208,9 +208,14 @@ def sign(payload: bytes, root: Root, find: Find) -> tuple[Signature, ...]:
 
 
 def keys_here(root: Root, find: Find) -> tuple[str, ...]:
-    """Return the ids of the keys that :func:`sign` would sign with; they are opened for that."""
-    roles = (root.roles[role] for role in (ROOT, TARGETS))
-    return tuple(dict.fromkeys(key.id for role in roles for key, _ in held((role, root.keys), find)))
+    """Return the ids of the keys that :func:`sign` would sign with; none if they are too few to vouch for anything.
+
+    They are opened for that.
+    """
+    authorities = [(root.roles[role], root.keys) for role in (ROOT, TARGETS)]
+    if not any(suffices(authority, find) for authority in authorities):
+        return ()
+    return tuple(dict.fromkeys(key.id for authority in authorities for key, _ in held(authority, find)))
 
 
 def vouched(statement: Statement, root: Verified[Root], side: Side) -> tuple[str, tuple[str, ...]]:

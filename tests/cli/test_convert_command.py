@@ -157,6 +157,42 @@ def test_what_the_new_place_says_stays(moved: Desk) -> None:
     assert moved.run("verify", "--store", "dir:new", f"{moved.gun}:1.0").code == 1
 
 
+def test_a_collection_of_somebody_else_is_left_alone(
+    moved: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Its keys are not here.
+    """
+    monkeypatch.setenv("TRUSTREG_TRUST_DIR", str(tmp_path / "other"))
+    moved.do("init", "--store", "dir:new")
+    monkeypatch.setenv("TRUSTREG_TRUST_DIR", str(moved.trust_dir))
+    before = {path: path.read_bytes() for path in (tmp_path / "new").rglob("*.json")}
+    said = moved.run("convert", "--to", "dir:new", "--execute", moved.gun)
+
+    assert (said.code, "no private key" in said.err) == (2, True)
+    assert before == {path: path.read_bytes() for path in (tmp_path / "new").rglob("*.json")}
+    assert not list(tmp_path.glob("*.conversion.json"))
+
+
+def test_one_root_key_is_made_however_often_it_broke_off(
+    moved: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Between the key and the collection, too.
+    """
+    with monkeypatch.context() as broken:
+        broken.setattr("trustreg.publisher.Publisher.init", _broken)
+        for _ in range(3):
+            assert moved.run("convert", "--to", "dir:new", "--execute", moved.gun).code == 3
+    moved.do("convert", "--to", "dir:new", "--execute", moved.gun)
+
+    assert len([line for line in moved.do("key", "list").lines if line.startswith("root ")]) == 2
+
+
+def _broken(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
 def test_a_moved_tag_is_noted(moved: Desk) -> None:
     """
     And converted as it was signed.

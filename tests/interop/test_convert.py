@@ -198,7 +198,12 @@ def test_a_conversion_that_is_killed(go_server: Peer, go_notary: Go, people: Peo
     rehearsal = people(go_server, trust_dir=go.trust_dir.with_name(".notary"))  # whose keys are in Go's form as well
     person = people(go_server, trust_dir=go.trust_dir)
     place = iter(range(3))
-    life = Life(lambda: rehearsal.run("convert", "--to", f"dir:r{next(place)}", "--execute", gun))
+
+    def rehearse() -> None:
+        name = f"r{next(place)}"
+        rehearsal.run("convert", "--to", f"dir:{name}", "--statement", f"{name}.json", "--execute", gun)
+
+    life = Life(rehearse)
     alive, seen, number = 0, list[int](), 0
     for share in spread(KILLS, random.Random(gun)):
         words = ("convert", "--to", f"dir:new-{number}", "--statement", f"s-{number}.json", "--execute", gun)
@@ -238,15 +243,19 @@ def test_signing_that_is_killed(go_server: Peer, go_notary: Go, people: People, 
     go.publish(gun)
     fingerprint = gpg.generate(f"killed-{gun.rpartition('-')[2]}")
     person = people(go_server, trust_dir=go.trust_dir, env={"GNUPGHOME": str(gpg.home)})
-    words = ("--gpg-key", fingerprint, "--index-only", "--execute", gun)
     place = iter(range(3))
-    life = Life(lambda: person.run("convert", "--to", f"lookaside:r{next(place)}", *words))
+
+    def words(name: str) -> tuple[str, ...]:
+        to = ("--to", f"lookaside:{name}", "--gpg-key", fingerprint, "--index-only")
+        return ("convert", *to, "--statement", f"{name}.json", "--execute", gun)
+
+    life = Life(lambda: person.run(*words(f"r{next(place)}")))
     alive, counts = 0, [0]
     for share in sorted(spread(KILLS, random.Random(gun))):
-        alive += kill_after(person, 0.3 + share * (life.seconds - 0.3) / 3, "convert", "--to", "lookaside:new", *words)
+        alive += kill_after(person, 0.3 + share * (life.seconds - 0.3) / 3, *words("new"))
         counts.append(len(list(person.home.glob("new/**/signature-*"))))
-    ended = person.json("convert", "--to", "lookaside:new", *words)
-    person.run("check-conversion", "--to", "lookaside:new", "--gpg-key", fingerprint, *person.home.glob("*.json"))
+    ended = person.json(*words("new"))
+    person.run("check-conversion", "--to", "lookaside:new", "--gpg-key", fingerprint, "new.json")
 
     assert counts == sorted(counts)
     assert counts[-1] == ended["summary"]["there"]

@@ -106,6 +106,13 @@ def test_staged_by_go(hand: Hand, go: GoNotary, crowd: Crowd, gun: str, tmp_path
     rows = [row("2.0", releases)]
     crowd.see(gun, *rows, roles=[role(releases, alice), role(qa, bob, paths=["rc-"])])
 
+    go_adds(go, gun, "3.0", publish=False)
+    hand.run("unstage", gun)
+    assert go.status(gun) == []
+    hand.sign(gun, "3.0", "--no-publish")
+    go.reset(gun)
+    assert staged() == []
+
     go.delegation_purge(gun, bob.keyid)
     assert staged() == [("purge", "targets")]
     hand.run("publish", gun)

@@ -461,10 +461,11 @@ def test_a_root_is_familiar_by_memory_by_pin_or_by_asking() -> None:
 
     assert "pinned" == familiar(pinned, side, AT)
     assert "pinned" == familiar(at(collection, pins=Pins(root=side.root)), side, AT)
-    assert "asked" == familiar(site, side, AT)
+    assert "first-use" == familiar(site, side, AT)
     assert "remembered" == familiar(site, side, AT)
     rotated = collection.rotate("targets", raw("another"))
-    assert "asked" == familiar(at(rotated), side, AT)
+    assert "first-use" == familiar(at(rotated), side, AT)
+    assert "asked" == familiar(replace(at(rotated), cache=site.cache), read(rotated).collection, AT)
 
 
 def test_a_root_of_somebody_else_is_not() -> None:

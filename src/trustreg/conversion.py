@@ -297,7 +297,8 @@ def familiar(site: Site, side: Collection, now: datetime) -> str:
     """Require the root that came with a statement, that of *side*, to be one of the collection at *site*.
 
     Returns:
-        How that is known: it was ``remembered`` or ``pinned``, or the server was ``asked``.
+        How that is known: it was ``remembered`` or ``pinned``, or the server was ``asked``, with ``first-use`` by who
+        did not know the collection before.
 
     Raises:
         UntrustedError: It is not.
@@ -320,7 +321,7 @@ def familiar(site: Site, side: Collection, now: datetime) -> str:
         drive(follows.refresh(), site.repository, _Nothing())
         if follows.root.raw != workflow.root.raw:
             raise EquivocationError(ROOT, root.signed.version, expected, actual)
-    return "asked"
+    return "first-use" if workflow.first_use else "asked"
 
 
 def differences(lines: Iterable[Line], found: Mapping[str, tuple[Digest, int]]) -> tuple[str, ...]:

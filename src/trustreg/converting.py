@@ -455,8 +455,8 @@ class Checked:
     Attributes:
         role: The role whose keys signed it: ``root``, or else ``targets``; ``primary key`` for GPG.
         keyids: Those that did.
-        known: How it is known that they are that collection's: ``remembered``, ``pinned`` or ``asked``; ``named`` for a
-            GPG key that was named.
+        known: How it is known that they are that collection's: see :func:`trustreg.conversion.familiar`; ``named`` for
+            a GPG key that was named.
         compared: The tags of this side were compared.
         problem: Why they were not.
         differences: What is otherwise there than in the statement, a sentence each.

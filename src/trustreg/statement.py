@@ -31,6 +31,7 @@ from trustreg.sign.pages import Find, held, suffices
 from trustreg.values import dataclass, field
 from trustreg.verify.pinning import anchor
 from trustreg.verify.signatures import Verified, verify
+from trustreg.verify.workflow import Limits
 
 Side: TypeAlias = Literal["source", "destination"]
 
@@ -264,8 +265,8 @@ def _object(raw: bytes) -> Members:
 def _side(members: Members) -> Collection | GpgKey:
     if members.text("kind") != GPG:
         return _collection(members)
-    fingerprint = members.text("fingerprint")
-    return GpgKey(place=members.text("place"), fingerprint=fingerprint, public=members.base64("publicKey"))
+    fingerprint, public = members.text("fingerprint"), _bytes(members, "publicKey")
+    return GpgKey(place=members.text("place"), fingerprint=fingerprint, public=public)
 
 
 def _collection(members: Members) -> Collection:
@@ -275,7 +276,14 @@ def _collection(members: Members) -> Collection:
         gun = Gun(members.text("collection"))
     except NameFormError as exc:
         members.fail("collection", exc.problem)
-    return Collection(gun=gun, dialect=dialect, place=members.text("place"), root=members.base64("root"))
+    return Collection(gun=gun, dialect=dialect, place=members.text("place"), root=_bytes(members, "root"))
+
+
+def _bytes(members: Members, name: str) -> bytes:
+    found = members.base64(name)
+    if len(found) > Limits().root:
+        members.fail(name, f"it is longer than {Limits().root} bytes")
+    return found
 
 
 def _line(members: Members) -> Line:
@@ -337,6 +345,6 @@ def _base64(data: bytes) -> str:
 DIALECTS: Final[Mapping[str, Dialect]] = {"notary1": Notary1(), "tuf1": Tuf1()}
 GPG: Final = "gpg"
 TYPE: Final = "application/vnd.trustreg.conversion+json"
-LARGEST: Final = 256 << 20  # bytes: half a million tags
+LARGEST: Final = 64 << 20  # bytes: 190 000 tags
 _MOST_SIGNATURES = 64
 _WHAT = "conversion statement"

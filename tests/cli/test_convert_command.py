@@ -101,7 +101,7 @@ def test_a_statement_is_checked(moved: Desk, tmp_path: Path) -> None:
     assert (document["source"]["known"], document["destination"]["known"]) == ("remembered", "remembered")
     assert document["statement"]["signedBy"]["source"]
     assert (stranger.code, pinned.code, changed.code) == (0, 1, 1)
-    assert "whose root it has now" in stranger.out
+    assert "whose root was believed because it came first" in stranger.out
     assert f"{moved.gun}:2.0 is sha256:" in changed.err
     assert json.loads((tmp_path / "s.json").read_text())["payloadType"].startswith("application/vnd.trustreg")
 

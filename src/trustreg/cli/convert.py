@@ -277,5 +277,6 @@ _KNOWN = {
     "remembered": "whose root is remembered",
     "pinned": "whose root is pinned",
     "asked": "whose root it has now",
+    "first-use": "whose root was believed because it came first: compare and pin it",
     "named": "as named",
 }

@@ -634,14 +634,18 @@ class Wiring:
         """Return what is remembered of the collection *gun*, which signs for *asked*."""
         from trustreg.io.cache import FileCache
 
-        apart = FileCache(self._apart(asked), gun, dialect)
-        return apart if self._has_twin(asked) or apart.begun() else FileCache(self._trust_dir, gun, dialect)
+        twin = self._has_twin(asked)
+        if twin or (self._trust_dir / _ELSEWHERE).is_dir():
+            apart = FileCache(self._apart(asked), gun, dialect)
+            if twin or apart.begun():
+                return apart
+        return FileCache(self._trust_dir, gun, dialect)
 
     def _apart(self, gun: Gun) -> Path:
         """Return where it is kept what is remembered of the collection of *gun* where there is another of its name."""
         from trustreg.io.cache import file_name
 
-        return self._trust_dir / "elsewhere" / file_name(self.place(gun))
+        return self._trust_dir / _ELSEWHERE / file_name(self.place(gun))
 
     def _has_twin(self, gun: Gun) -> bool:
         """Say whether a collection of the same name is elsewhere, which this one comes after."""
@@ -885,4 +889,5 @@ def _certify(signer: Signer, gun: Gun, now: datetime) -> bytes:
 
 _KINDS = {"ed25519", "ecdsa", "rsa"}
 _LARGEST_CEREMONY = 256 << 20  # bytes
+_ELSEWHERE = "elsewhere"  # the folder of what is remembered of collections that have a namesake
 _AT_ONCE = 8  # images judged at the same time

@@ -242,7 +242,9 @@ def test_signing_that_is_killed(go_server: Peer, go_notary: Go, people: People, 
         go.addhash(gun, tag, len(tag), sha256=sha256(tag))
     go.publish(gun)
     fingerprint = gpg.generate(f"killed-{gun.rpartition('-')[2]}")
-    person = people(go_server, trust_dir=go.trust_dir, env={"GNUPGHOME": str(gpg.home)})
+    scratch = go.trust_dir.parent / "scratch"  # what is killed leaves something there
+    scratch.mkdir()
+    person = people(go_server, trust_dir=go.trust_dir, env={"GNUPGHOME": str(gpg.home), "TMPDIR": str(scratch)})
     place = iter(range(3))
 
     def words(name: str) -> tuple[str, ...]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -26,6 +27,7 @@ from trustreg.errors import (
 )
 from trustreg.metadata import FileMeta, Key
 from trustreg.names import RELEASES, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, Gun
+from trustreg.server import Collection, File, renew
 from trustreg.sign.certificate import root_certificate
 from trustreg.sign.changes import (
     AddTarget,
@@ -40,6 +42,7 @@ from trustreg.sign.changes import (
     Undelegate,
     Witness,
 )
+from trustreg.sign.draft import Lifetimes
 from trustreg.sign.signer import LocalSigner
 from trustreg.survey import seats
 from trustreg.verify.pinning import Pins
@@ -47,6 +50,7 @@ from trustreg.verify.pinning import Pins
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from trustreg.metadata import Targets
     from trustreg.publisher import Published
     from trustreg.survey import Seat
 
@@ -197,6 +201,30 @@ def test_those_who_stay_sign_again_at_once(desk: Desk) -> None:
     published = desk.publish(Amend(role=TARGETS, name=RELEASES, remove_keys=(stays.id,)))
     assert published.waiting == ()
     assert desk.role_of("1.0") == RELEASES
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["stranger", "reader"])
+def test_nobody_witnesses_what_a_server_made_up(desk: Desk, *, known: bool) -> None:
+    """
+    A server that signs snapshots can list any file of a role. Before somebody signs it, it has to have counted once.
+    """
+    desk.publish(Amend(role=TARGETS, name=RELEASES, add_keys=(desk.key(),), add_paths=("",)))
+    desk.publish(AddTarget(role=RELEASES, name="1.0", meta=META))
+    if not known:
+        desk.publisher_cache = MemoryCache()
+    thief = LocalSigner.generate("ecdsa")
+    there = cast("Targets", DIALECT.decode(RELEASES, desk.store.collection(desk.gun).files[RELEASES].raw).signed)
+    forged = DIALECT.payload(replace(there, version=there.version + 1, targets={"evil": META}))
+    raw = DIALECT.encode(forged, [thief.sign(forged, DIALECT.key(thief.kind, thief.public).id)])
+    old = desk.store.collection(desk.gun)
+    file = File(role=RELEASES, version=there.version + 1, raw=raw, created=desk.now)
+    made = Collection(revision=old.revision, files={**old.files, RELEASES: file}, newest=old.newest, keys=old.keys)
+    case = renew(desk.gun, made, desk.now + timedelta(days=365 * 2), Lifetimes())
+    assert desk.store.commit(desk.gun, replace(case, files=(file, *case.files)), old.revision)
+    assert desk.seats()[RELEASES].failed
+
+    with pytest.raises(ThresholdError, match="nor did keys that might sign it earlier"):
+        desk.publish(Witness(role=RELEASES))
 
 
 def test_a_role_that_nobody_could_sign_is_refused(desk: Desk) -> None:

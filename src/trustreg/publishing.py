@@ -1,5 +1,6 @@
 """What every publication goes through: read, draft, prove, hand over, read back."""
 
+import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -285,23 +286,53 @@ def _unvouched(draft: Draft, reading: Reading, role: str, change: Change) -> dic
         if not mending or exc.role != role:
             raise
         if isinstance(change, Witness):
-            return {role: _as_it_stands(draft.dialect, reading, role)}
+            return {role: _as_it_stands(draft.dialect, reading, role, exc)}
     return {}  # its terms can be changed all the same
 
 
-def _as_it_stands(dialect: Dialect, reading: Reading, role: str) -> Targets:
-    """Return what the file of *role* says that the snapshot lists, whoever signed it."""
+def _as_it_stands(dialect: Dialect, reading: Reading, role: str, fault: ThresholdError | ExpiredError) -> Targets:
+    """Return what the file of *role* says that the snapshot lists, if it counted once before there was *fault* with it.
+
+    Raises:
+        ThresholdError: As far as can be known it never did: whoever signs snapshots can list anything.
+    """
     listed, site = reading.workflow.snapshot.signed.meta[role], reading.site
     path = dialect.locate(role, listed)
     raw = site.repository.fetch(Want(role, path, min(listed.length or 0, Limits().targets)))
     if raw is None:
         raise AbsentError(role, path)
     check_content(role, listed, raw)
-    signed = cast("Targets", dialect.decode(role, raw).signed)
+    claim = dialect.decode(role, raw)
     floor = site.cache.memory().floors.get(role)
-    if floor and signed.version < floor.version:
-        raise RollbackError(role, floor.version, signed.version)
-    return signed
+    if floor and claim.signed.version < floor.version:
+        raise RollbackError(role, floor.version, claim.signed.version)
+    known = floor is not None and hashlib.sha256(raw).hexdigest() == floor.sha256
+    if isinstance(fault, ThresholdError) and not known and not _counted_once(reading, claim):
+        why = (*fault.why, "nor did keys that might sign it earlier: take the delegation away, and begin it again")
+        raise ThresholdError(role, fault.needed, fault.valid, why) from fault
+    return cast("Targets", claim.signed)
+
+
+def _counted_once(reading: Reading, claim: Envelope[Signed]) -> bool:
+    """Say whether an earlier version of who delegates to the role of *claim* has keys that signed it."""
+    above, site = parent(claim.role), reading.site
+    part = reading.load(above)
+    if part is None:
+        return False
+    by, keys = reading.workflow.root.signed.roles[TARGETS], reading.workflow.root.signed.keys
+    if above != TARGETS:
+        owner = reading.workflow.roles[parent(above)].signed
+        by, keys = owner.delegation(above) or by, owner.keys
+    for version in range(part.signed.version - 1, max(0, part.signed.version - 1 - _MOST_EARLIER), -1):
+        raw = site.repository.fetch(Want(above, site.dialect.locate(above, version=version), Limits().targets))
+        with suppress(UntrustedError):  # who is looked at is not believed
+            earlier = site.dialect.decode(above, raw or b"")
+            verify(earlier, replace(by, name=above), keys)
+            owner = cast("Targets", earlier.signed)
+            if delegation := owner.delegation(claim.role):
+                verify(claim, delegation, owner.keys)
+                return True
+    return False
 
 
 def _as_listed(draft: Draft, change: Change) -> Change:
@@ -565,6 +596,7 @@ def versions(proven: Sequence[Verified[Signed]]) -> dict[str, int]:
 
 _MENDING = (Witness, Amend, Purge, SetKeys)
 _MOST_LATER_VERSIONS = 1000  # of a role that begins again
+_MOST_EARLIER = 256  # versions of who delegates to a role that nobody vouches for
 _MOST_LATER = 16  # snapshots looked at: each may have the size of the limit
 _READS = 4  # of a collection that others publish to at the same time
 

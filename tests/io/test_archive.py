@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import stat
+import struct
 import warnings
 import zipfile
 from datetime import UTC, datetime, timedelta
@@ -405,12 +406,12 @@ def test_a_spoilt_folder_is_refused(collection: Collection, tmp_path: Path, name
         read(place)
 
 
-def repack(place: Path, change: Callable[[dict[str, bytes]], object]) -> None:
+def repack(place: Path, change: Callable[[dict[str, bytes]], object], way: int = zipfile.ZIP_DEFLATED) -> None:
     """Write the zip file anew, compressed as others do it, after *change*."""
     with zipfile.ZipFile(place) as packed:
         members = {name: packed.read(name) for name in packed.namelist()}
     change(members)
-    with zipfile.ZipFile(place, "w", zipfile.ZIP_DEFLATED) as packed, warnings.catch_warnings():
+    with zipfile.ZipFile(place, "w", way) as packed, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for name, content in members.items():
             packed.writestr(name, content)
@@ -441,6 +442,13 @@ def bomb(members: dict[str, bytes]) -> None:
     members.update({name: bytes(5 << 20) for name in members if name.startswith("files/")})
 
 
+def many(place: Path) -> None:
+    """Have a list of members that is too long, and says so only where large files do."""
+    content = place.read_bytes()
+    large = struct.pack("<4sQ2H2I4Q", b"PK\6\6", 44, 45, 45, 0, 0, 1 << 20, 1 << 20, 1 << 30, 0)
+    place.write_bytes(content[:-22] + large + struct.pack("<4sIQI", b"PK\6\7", 0, len(content) - 22, 1) + content[-22:])
+
+
 def lie(place: Path) -> None:
     """Have the members say that they are shorter than they are."""
     repack(place, bomb)
@@ -464,6 +472,7 @@ ZIPS: dict[str, tuple[Callable[[Path], object], type[TrustregError]]] = {
     "a link": (link_member, DamagedError),
     "a bomb": (lambda p: repack(p, bomb), TooLargeError),
     "a lie": (lie, DamagedError),
+    "packed in a way without bounds": (lambda p: repack(p, adding(), zipfile.ZIP_BZIP2), DamagedError),
     "changed": (lambda p: p.write_bytes(p.read_bytes().replace(b'"expires":"2', b'"expires":"3')), DamagedError),
     "too many": (lambda p: p.write_bytes(p.read_bytes()[:-10] + b"\xff" * 4 + p.read_bytes()[-6:]), DamagedError),
 }
@@ -479,6 +488,17 @@ def test_a_spoilt_zip_file_is_refused(collection: Collection, tmp_path: Path, na
     spoil(place)
 
     with pytest.raises(error):
+        read(place)
+
+
+def test_a_list_of_members_is_not_read_before_its_length_is_known(collection: Collection, tmp_path: Path) -> None:
+    """Large files say it in another place, and that counts wherever it is."""
+    place = tmp_path / "backup.zip"
+    take(place, Server(collection))
+
+    many(place)
+
+    with pytest.raises(DamagedError, match="too many members"):
         read(place)
 
 

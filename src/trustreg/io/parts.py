@@ -10,7 +10,7 @@ import re
 import struct
 import zlib
 from typing import TYPE_CHECKING, Protocol
-from zipfile import BadZipFile, ZipFile, ZipInfo
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from trustreg.errors import DamagedError, FileError, TooLargeError
 from trustreg.io.files import file_error, open_if_present, read_some, remove_file, replacing, write_all
@@ -208,14 +208,19 @@ class ZipParts:
             return "is there twice"
         if (member.external_attr >> 16) & 0o170000 == 0o120000:
             return "is a symbolic link, and archives have none"
+        if member.compress_type not in {ZIP_STORED, ZIP_DEFLATED}:  # others are unpacked whole, however long that is
+            return "is packed in a way that archives are not"
         return None
 
 
 def _require_small(file: FileIO) -> None:
     """Require *file* to be a zip file whose list of members may be read: that is done at once, and as a whole."""
-    file.seek(-min(22, file.seek(0, 2)), 2)
-    end = file.read(22)  # what stands at the end of a zip file without a comment
-    if end[:4] != b"PK\5\6" or struct.unpack("<I", end[12:16])[0] > _LONGEST_DIRECTORY:
+    file.seek(-min(98, file.seek(0, 2)), 2)
+    large, end = (tail := file.read(98))[:-22], tail[-22:]  # what stands at the end of a zip file without a comment
+    size = struct.unpack("<I", end[12:16])[0] if end[:4] == b"PK\5\6" else None
+    if size is not None and large[-20:-16] == b"PK\6\7":  # that of a large one counts
+        size = struct.unpack("<Q", large[40:48])[0] if large[:4] == b"PK\6\6" else None
+    if size is None or size > _LONGEST_DIRECTORY:
         raise BadZipFile("this is no zip file, its end is missing, or it has too many members")
 
 

@@ -289,6 +289,26 @@ def test_every_change_comes_back_in_order(staged: list[Change]) -> None:
                 "role": "targets/a",
                 "type": "delegation",
                 "path": "",
+                "data": said({"threshold": []}),
+            },
+            "threshold: ",
+        ),
+        (
+            {
+                "action": "create",
+                "role": "targets/a",
+                "type": "delegation",
+                "path": "",
+                "data": said({"add_keys": [{"keytype": "\ud800"}]}),
+            },
+            "not valid UTF-8",
+        ),
+        (
+            {
+                "action": "create",
+                "role": "targets/a",
+                "type": "delegation",
+                "path": "",
                 "data": said({"new_name": "b"}),
             },
             "new_name: ",

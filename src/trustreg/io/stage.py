@@ -85,7 +85,7 @@ class FileStage:
 def _read(path: Path, raw: bytes) -> Change:
     try:
         return read_change(raw) if path.suffix == ".json" else _change(_members(raw))
-    except (FormatError, ValueError) as exc:
+    except (FormatError, ValueError, TypeError) as exc:  # the last is of what orjson cannot write again
         problem = exc.problem if isinstance(exc, FormatError) else str(exc)
         where = f"{exc.path}: " if isinstance(exc, FormatError) and exc.path else ""
         raise FileError(str(path), f"this is no change that can be published: {where}{problem}") from exc
@@ -150,7 +150,7 @@ def _delegation(item: Members, role: str, action: str) -> Change:
         item.fail("role", f"{role[:80]!r} is no role that is delegated to")
     if said.value.get("new_name"):
         said.fail("new_name", "a role is not renamed")
-    if said.value.get("threshold", 1) not in {0, 1}:
+    if said.value.get("threshold", 1) not in (0, 1):
         said.fail("threshold", "Go heeds it only where a role begins, and then begins with 1")
     keys = said.objects("add_keys", nullable=True)
     return Amend(

@@ -250,6 +250,18 @@ def test_keys_are_moved_when_asked(tmp_path: Path, era: Era) -> None:
     assert content(tmp_path) == after
 
 
+def test_nothing_is_tidied_up_behind_a_link(tmp_path: Path) -> None:
+    """
+    A folder that is a link is none of the old ones, and what is empty there stays.
+    """
+    lay(tmp_path, RSA, "root")
+    (tmp_path / "elsewhere" / "empty").mkdir(parents=True)
+    (tmp_path / "private" / "tuf_keys").symlink_to(tmp_path / "elsewhere")
+
+    assert store(tmp_path).migrate(NOW) is not None
+    assert (tmp_path / "elsewhere" / "empty").is_dir()
+
+
 def test_in_our_own_form_keys_are_encrypted_anew(tmp_path: Path) -> None:
     """
     Those that were not encrypted, too.

@@ -91,8 +91,8 @@ def write_backup(directory: Path, files: Mapping[Path, bytes], now: datetime) ->
 
 def remove_empty(private: Path) -> None:
     """Remove the old folders, as far as nothing is in them."""
-    for name in _OLD_FOLDERS:
-        for folder, _, _ in os.walk(private / name, topdown=False):
+    for top in (private / name for name in _OLD_FOLDERS):
+        for folder, _, _ in () if top.is_symlink() else os.walk(top, topdown=False):
             with suppress(OSError):
                 Path(folder).rmdir()
 

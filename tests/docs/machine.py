@@ -22,11 +22,12 @@ from typing import TYPE_CHECKING
 from tests.docs.pages import ROOT
 from tests.peers import docker_registry
 from tests.peers.command import clean_env, require
+from tests.peers.gpg import gpg_home
 from tests.peers.process import reserved_port
 from tests.peers.trust import trustreg_serve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 
@@ -41,7 +42,9 @@ class Outcome:
 class Machine:
     """A shell in a home of its own. Use :func:`machine` to make one."""
 
-    def __init__(self, folder: Path, registry: int, trust: int, names: Sequence[str]) -> None:
+    def __init__(
+        self, folder: Path, registry: int, trust: int, names: Sequence[str], also: Mapping[str, str] | None = None
+    ) -> None:
         self.home, self._names = folder / "home", names
         self._ports = {"5000": str(registry), "4443": str(trust)}
         self._scratch = folder / "command"
@@ -58,7 +61,7 @@ class Machine:
             HOME=str(self.home), REGISTRY=f"http://localhost:{registry}", TRUSTREG_SERVER_LISTEN=f"127.0.0.1:{trust}"
         )
         paths = [str(ROOT), *(str(ROOT / path) for path in env.get("PYTHONPATH", "").split(":") if path)]
-        env |= {"PATH": f"{programs}:{env['PATH']}", "PYTHONPATH": ":".join(paths)}
+        env |= {"PATH": f"{programs}:{env['PATH']}", "PYTHONPATH": ":".join(paths), **(also or {})}
         self._shell = subprocess.Popen(
             ["bash", "--norc", "--noprofile"],
             cwd=self.home,
@@ -141,7 +144,8 @@ def machine(folder: Path, needs: Sequence[str], names: Sequence[str] = ()) -> It
     with contextlib.ExitStack() as held:
         registry = held.enter_context(docker_registry()).port if "registry" in needs else _free(held)
         trust = held.enter_context(trustreg_serve()).port if "trust-server" in needs else _free(held)
-        made = Machine(folder, registry, trust, names)
+        gpg = {"GNUPGHOME": str(held.enter_context(gpg_home()).home)} if "gpg" in needs else {}
+        made = Machine(folder, registry, trust, names, gpg)
         held.callback(made.close)
         yield made
 

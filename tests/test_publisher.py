@@ -26,6 +26,7 @@ from trustreg.errors import (
 from trustreg.metadata import FileMeta
 from trustreg.names import Reference
 from trustreg.sign.changes import AddTarget, Witness
+from trustreg.sign.signer import LocalSigner
 from trustreg.verify.requests import Want
 
 
@@ -99,6 +100,15 @@ def test_init_does_not_choose_among_root_keys() -> None:
     with pytest.raises(AmbiguousKeyError):
         world.init()
     assert world.publisher().init(GUN, NOW, make, use=[first])
+
+
+def test_init_passes_over_root_keys_of_stores() -> None:
+    """A trust server takes no ed25519 root, so one that is here is for something else."""
+    world = World()
+    stores = world.keys.add(LocalSigner.generate("ed25519"), "root", None)
+    world.init()
+
+    assert [held.kind for held in world.keys.keys() if held.role == "root" and held != stores] == ["ecdsa"]
 
 
 def test_init_that_may_have_worked_keeps_its_keys() -> None:

@@ -178,7 +178,7 @@ class Publisher:
         made: list[HeldKey] = []
         try:
             held = (TARGETS, SNAPSHOT, TIMESTAMP) if unattended(site) else (TARGETS, SNAPSHOT)[: 1 + hold_snapshot]
-            signers = self._signers(site.gun, make, {held.role: held for held in use}, made, held)
+            signers = self._signers(site, make, {held.role: held for held in use}, made, held)
             proven = self._begin(now, site, signers, certificates)
         except BaseException:
             self._forget(made)
@@ -616,7 +616,7 @@ class Publisher:
 
     def _signers(
         self,
-        gun: Gun,
+        site: Site,
         make: Callable[[str], Signer],
         use: Mapping[str, HeldKey],
         made: list[HeldKey],
@@ -624,6 +624,8 @@ class Publisher:
     ) -> dict[str, Signer]:
         """Return a signer for the root and each of *roles*, and note in *made* which keys were made for it."""
         roots = [held for held in self._held().values() if held.role == ROOT]
+        if not unattended(site):  # Notary has no ed25519 roots, so such a key is for stores
+            roots = [held for held in roots if held.kind != "ed25519"]
         if len(roots) > 1 and ROOT not in use:
             raise AmbiguousKeyError(ROOT, tuple(held.id for held in roots))
         use = {ROOT: roots[0], **use} if roots else use
@@ -631,7 +633,7 @@ class Publisher:
         for role in dict.fromkeys((ROOT, *roles, *([SNAPSHOT] if SNAPSHOT in use else []))):
             signers[role] = self._keys.open(use[role]) if role in use else make(role)
             if role not in use:
-                made.append(self._keys.add(signers[role], role, None if role == ROOT else str(gun)))
+                made.append(self._keys.add(signers[role], role, None if role == ROOT else str(site.gun)))
         return signers
 
     def _begin(

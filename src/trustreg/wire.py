@@ -137,7 +137,7 @@ class Wiring:
         return client.Verifier(self._site, self, max_age, self._previous)
 
     def _previous(self, gun: Gun) -> client.Previous | None:
-        found = None if self._archive else self._config.previous(gun)
+        found = None if self._archive or self._config.chosen else self._config.previous(gun)
         if found is None:
             return None
         return client.Previous(site=self._with(found[0]).site(gun), until=found[1])
@@ -611,7 +611,6 @@ class Wiring:
 
     def _archived(self, archive: Archive, gun: Gun) -> client.Site:
         from trustreg.copying import Held, Secondhand
-        from trustreg.io.cache import FileCache
 
         home, at = self._config.collection(gun), self._flags.get("at")
         found = archive.collection(home, at)
@@ -621,7 +620,7 @@ class Wiring:
             dialect=found.dialect,
             repository=found,
             # As of a time that was chosen, what is known today is no reason to refuse, and nothing is learnt for today.
-            cache=Held() if at else Secondhand(FileCache(self._trust_dir, home, found.dialect)),
+            cache=Held() if at else Secondhand(self._cache(gun, home, found.dialect)),
             pins=pins,
             roles=roles,
             taken=found.state.taken,

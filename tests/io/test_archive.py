@@ -38,6 +38,7 @@ from trustreg.errors import (
 from trustreg.io.archive import Archive, writing
 from trustreg.names import Gun
 from trustreg.sign.changes import AddTarget
+from trustreg.wire import Wiring
 from vectors.make.collection import GUN, Collection, Delegated, root_key, target
 from vectors.make.material import raw
 
@@ -510,6 +511,25 @@ def test_a_zip_file_may_be_packed_anew(collection: Collection, tmp_path: Path) -
 
     assert {"targets", "targets/a", "targets/a/b"} == set(read(place).roles)
     assert not take(place, Server(collection), LATER).new
+
+
+def test_what_is_remembered_apart_holds_for_copies_too(collection: Collection, tmp_path: Path) -> None:
+    """Where another collection of the name came before, what is known of the configured one is not forgotten."""
+    (tmp_path / "config.toml").write_text(
+        f"""[[registry]]
+        match = "{GUN}"
+        server = "https://new.example"
+        previous = {{ server = "https://old.example", until = 2027-01-01 }}
+        """
+    )
+    flags = {"config": str(tmp_path / "config.toml"), "trust_dir": str(tmp_path / "trust")}
+    known = Wiring(flags, {}, lambda: NOW).site(HOME)
+    refresh = known.workflow(NOW).refresh()
+    drive(refresh, Server(collection), known.cache)
+    take(tmp_path / "backup", Server(Collection.usual().rotate("root", root_key("other"))))
+
+    with pytest.raises(EquivocationError):
+        Wiring({**flags, "archive": str(tmp_path / "backup")}, {}, lambda: NOW).verifier().contents(HOME, NOW)
 
 
 # --- helpers ---

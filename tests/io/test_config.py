@@ -22,6 +22,7 @@ from trustreg.io.tls import TlsFiles
 from trustreg.names import Gun, Reference
 from trustreg.verify.pinning import Pins
 from trustreg.verify.workflow import RELEASED
+from trustreg.wire import Wiring
 
 APP = Gun("registry.example/team/app")
 KEY, OTHER = "ab" * 32, "cd" * 32
@@ -789,6 +790,18 @@ def test_a_flag_says_nothing_of_the_collection_before(write: Write) -> None:
 
     site, _ = previous(config)
     assert (site.server, site.store, site.pins.keys) == ("https://notary.example", None, ())
+
+
+@pytest.mark.parametrize("flag", [{"pin": (KEY,)}, {"server": "https://trust.example"}, {"store": "dir:/srv/trust"}])
+def test_who_names_one_collection_is_told_of_that_one(write: Write, flag: dict[str, Any]) -> None:
+    """
+    A root that is pinned with an option is not vouched for by another one, which may not even be pinned.
+    """
+    path = str(write('[defaults.previous]\nserver = "https://notary.example"\nuntil = 2027-03-31T00:00:00Z'))
+    before = {"HOME": "/home/ann", "TRUSTREG_SERVER": "https://other.example"}
+
+    assert Wiring({**flag, "config": path}, before, lambda: datetime.now(UTC))._previous(APP) is None
+    assert Wiring({"config": path}, before, lambda: datetime.now(UTC))._previous(APP) is not None
 
 
 def test_what_notarys_client_was_told_is_of_the_collection_before(write: Write, tmp_path: Path) -> None:

@@ -169,6 +169,12 @@ class Config(NamedTuple):
         first = layer._replace(settings={**apart, **said})  # and only flags, which come first, silence Notary's pins
         return self._replace(layers=(*([Layer({})] if notarys else ()), first, *self.layers))
 
+    @property
+    def chosen(self) -> bool:
+        """Whether a flag says which collection is meant: where it is, or what its root has to be."""
+        said = self.layers[0].settings
+        return any(name in said and said[name].source.startswith("--") for name in ("server", "store", "pins"))
+
     def previous(self, gun: Gun) -> tuple[Config, datetime] | None:
         """Return the settings of the collection that *gun* had before, and until when the word of that counts."""
         setting = self._find("previous", gun)

@@ -106,6 +106,18 @@ def test_a_passphrase_comes_from_where_all_come_from(gpg: Gpg) -> None:
         assert mine.sign(CONTENT, now())
 
 
+@pytest.mark.parametrize("odd", ["two\nlines", "a\rb", "a\0b", "not UTF-8 \udcff"])
+def test_no_passphrase_is_too_odd(gpg: Gpg, odd: str) -> None:
+    """
+    What gpg cannot read, or is not text at all, is a wrong passphrase and no crash.
+    """
+    name = gpg.generate(f"locked for {odd.encode().hex() if odd.isascii() else 'bytes'}", passphrase=PASSPHRASE)
+    gpg.forget_passphrases()
+
+    with signer(gpg, name, TRUSTREG_PASSPHRASE=odd) as mine, pytest.raises(PassphraseError):
+        mine.sign(CONTENT, now())
+
+
 def test_the_first_line_of_what_is_signed_is_no_passphrase(gpg: Gpg) -> None:
     """
     An empty passphrase is none.

@@ -179,7 +179,11 @@ class GpgSigner:
         options = ["--local-user", f"{self.fingerprint}!", "--digest-algo", "SHA512"]
         if not passphrase:
             options += ["--pinentry-mode", "error"]  # ask nobody: that is for us to do
-        spelled = passphrase.encode().decode("latin-1") if passphrase else None  # as python-gnupg writes it
+        if passphrase and not set("\r\n\0").isdisjoint(passphrase):
+            raise PassphraseError(self.fingerprint, "gpg takes the first line of a passphrase, and this has more")
+        spelled = (
+            passphrase.encode(errors="surrogateescape").decode("latin-1") if passphrase else None
+        )  # as it is written
         result = self._gpg.sign(
             content, detach=False, clearsign=False, binary=True, passphrase=spelled, extra_args=options
         )

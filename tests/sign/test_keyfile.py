@@ -4,6 +4,7 @@ import base64
 import json
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -16,7 +17,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from trustreg.errors import KeyFileError, PassphraseError
+from trustreg.names import Gun
 from trustreg.sign import der, keyfile
+from trustreg.sign.certificate import root_certificate
 from trustreg.sign.signer import LocalSigner, PrivateKey, describe
 from vectors.make import keys as maker
 
@@ -192,6 +195,18 @@ def test_a_public_key_is_written_and_read(private: PrivateKey) -> None:
 
     assert (kind, public) == describe(keyfile.read_public(raw, "a.pub"))
     assert private.public_key() == load_pem_public_key(raw)
+
+
+def test_a_certificate_of_no_known_version_is_damaged() -> None:
+    """
+    However the library calls that.
+    """
+    good = root_certificate(LocalSigner(maker.P256), Gun("registry.example/app"), datetime(2026, 11, 24, tzinfo=UTC), 1)
+    raw = maker._pem("CERTIFICATE", good.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x05", 1))
+
+    for read in (keyfile.read_certificates, keyfile.read_public):
+        with pytest.raises(KeyFileError, match="damaged"):
+            read(raw, "a.crt")
 
 
 @pytest.mark.parametrize(

@@ -385,14 +385,14 @@ def _pins(setting: Setting, notarys: Setting | None, *, first_use: bool) -> Pins
 
 def _certificates(path: str, source: str) -> list[bytes]:
     from cryptography.hazmat.primitives.serialization import Encoding
-    from cryptography.x509 import load_pem_x509_certificates
+    from cryptography.x509 import InvalidVersion, load_pem_x509_certificates
 
     raw = read_unspoilt(path)
     if raw is None:
         raise FileError(path, "there is no such file", f"{source} names it")
     try:
         return [certificate.public_bytes(Encoding.DER) for certificate in load_pem_x509_certificates(raw)]
-    except ValueError as exc:
+    except (ValueError, InvalidVersion) as exc:
         raise SettingError(source, f"{path} holds no certificate in PEM form that can be read") from exc
 
 

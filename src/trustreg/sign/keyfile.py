@@ -17,7 +17,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
@@ -39,6 +39,9 @@ from cryptography.hazmat.primitives.serialization import (
 from trustreg.errors import KeyFileError, PassphraseError
 from trustreg.sign import der
 from trustreg.sign.signer import PrivateKey, PublicKey, describe
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
 
 Random: TypeAlias = Callable[[int], bytes]  # so many random bytes
 
@@ -160,12 +163,10 @@ def read_certificates(raw: bytes, source: str) -> tuple[bytes, ...]:
     Raises:
         KeyFileError: One cannot be read.
     """
-    from cryptography.x509 import load_der_x509_certificate
-
     try:
         found = [b.content for b in _blocks(raw.decode("utf-8-sig", "replace")) if b.label == "CERTIFICATE"]
         for der_form in found:
-            load_der_x509_certificate(der_form)
+            _certificate(der_form)
     except ValueError as exc:
         raise KeyFileError(source, f"a certificate in it is damaged: {exc}") from exc
     return tuple(found)
@@ -182,9 +183,7 @@ def read_public(raw: bytes, source: str) -> PublicKey:
             if block.label == "PUBLIC KEY":
                 return _usable_public(load_der_public_key(block.content))
             if block.label == "CERTIFICATE":
-                from cryptography.x509 import load_der_x509_certificate
-
-                return _usable_public(load_der_x509_certificate(block.content).public_key())
+                return _usable_public(_certificate(block.content).public_key())
     except (ValueError, UnsupportedAlgorithm) as exc:
         raise KeyFileError(source, f"its public key is damaged or of no known kind: {exc}") from exc
     except _UnusableError as exc:
@@ -252,6 +251,16 @@ def _block(label: str, said: dict[str, str], lines: Iterator[str]) -> _Block:
         else:
             body += [line] if line else []
     raise _UnusableError(f"its {label} does not end")
+
+
+def _certificate(der_form: bytes) -> "Certificate":
+    """Read a certificate; raise :class:`ValueError` where it is none."""
+    from cryptography.x509 import InvalidVersion, load_der_x509_certificate
+
+    try:
+        return load_der_x509_certificate(der_form)
+    except InvalidVersion as exc:
+        raise ValueError(str(exc)) from exc
 
 
 def _sealed(block: _Block, source: str) -> SealedKey:

@@ -85,12 +85,8 @@ def ends(outcome: Outcome) -> tuple[int, str, Outcome]:
     """Return what :func:`verify` gives for *outcome*."""
     if not isinstance(outcome, str):
         return 0, "trusted", outcome
-    (kind,) = (kind for kind in _every(errors.TrustregError) if kind.code == outcome)
+    (kind,) = (kind for kind in vars(errors).values() if getattr(kind, "code", None) == outcome)
     return (1, "untrusted", outcome) if issubclass(kind, errors.UntrustedError) else (3, "unknown", outcome)
-
-
-def _every(kind: type[errors.TrustregError]) -> list[type[errors.TrustregError]]:
-    return [found for below in kind.__subclasses__() for found in (below, *_every(below))]
 
 
 @pytest.mark.parametrize("row", [row for row in rows() if row.attack != "unending"], ids=str)

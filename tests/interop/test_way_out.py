@@ -158,7 +158,7 @@ def test_all_is_converted_to_tuf(left: Leaving) -> None:
     However often that is interrupted; and then readers of the store find each tag.
     """
     where = ("--to", f"dir:{left.person.home / 'tuf'}")
-    convert = ("convert", GUN, "--from", "archive", *where)
+    convert = ("convert", GUN, "--from", "archive", "--statement", "tuf.json", *where)
     plan = left.person.json(*convert)
     assert plan["summary"] == {"convert": TAGS, "there": 0, "refused": 0}
 
@@ -180,7 +180,7 @@ def test_all_is_converted_to_gpg(left: Leaving, tmp_path: Path) -> None:
     fingerprint = gpg_key(left.person.home / "gpg")
     folder = left.person.home / "lookaside"
     where = ("--to", f"lookaside:{folder}", "--gpg-key", fingerprint, "--gpg-home", str(left.person.home / "gpg"))
-    convert = ("convert", GUN, "--from", "archive", *where)
+    convert = ("convert", GUN, "--from", "archive", "--statement", "gpg.json", *where)
 
     left.interrupted(*convert, "--execute", seed=2)
     done = left.finished(*convert, "--execute")

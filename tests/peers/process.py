@@ -133,6 +133,9 @@ class Peer:
     def pause(self) -> None:
         """Freeze it (SIGSTOP): connections are still accepted by the kernel, nobody answers."""
         self._signal(signal.SIGSTOP)
+        tasks, deadline = Path(f"/proc/{self.pid}/task"), time.monotonic() + 5
+        while any(not _is_stopped(task) for task in tasks.iterdir()) and time.monotonic() < deadline:
+            time.sleep(0.01)  # on a busy machine a thread may answer once more
 
     def resume(self) -> None:
         """Let a paused one go on (SIGCONT), with all that it remembers."""
@@ -218,6 +221,14 @@ def write_private(path: Path, content: bytes | str) -> Path:
     with open(path, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as opened:
         opened.write(content.encode() if isinstance(content, str) else content)
     return path
+
+
+def _is_stopped(task: Path) -> bool:
+    """Say whether the thread *task*, below ``/proc``, does not run; ``T`` stands behind its name."""
+    try:
+        return (task / "stat").read_text().rpartition(") ")[2].startswith("T")
+    except OSError:  # it has ended
+        return True
 
 
 _RUNNING: list[Peer] = []

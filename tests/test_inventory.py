@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,15 +24,18 @@ from trustreg.errors import (
 )
 from trustreg.forecast import BREAKS, BROKEN, CODES, NOTE, forecast
 from trustreg.inventory import Collection, Holding, RoleLine, look_up, read
+from trustreg.io.notary import ChangeFeed, NotaryServer
 from trustreg.metadata import FileMeta, Timestamp
-from trustreg.names import Digest, Reference
+from trustreg.names import Digest, Gun, Reference
 from trustreg.ports import Manifest
 from trustreg.sign.changes import AddTarget, Delegate, DelegateBins
 from trustreg.verify.pinning import Pins
+from trustreg.wire import Wiring
+from vectors.make import collection as made
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
+    from pathlib import Path
 
     from trustreg.verify.requests import Want
 
@@ -537,3 +540,29 @@ def test_every_notice_says_what_it_is_and_what_to_do() -> None:
         assert str(one).isprintable()
         assert one.remedy
         assert one.gun == HOSTILE
+
+
+def test_what_a_server_names_is_not_met_for_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    It may name collections of others, and show a root of its own: that must not stand against theirs.
+    """
+    now = datetime(2026, 5, 1, 12, tzinfo=UTC)
+    evil = made.Collection.usual()
+    evil.keys["root"] = [made.root_key("others")]
+    servers = {"evil.example": evil, "good.example": made.Collection.usual()}
+    files = {host: one.publish().repository() for host, one in servers.items()}
+
+    def fetch(self: NotaryServer, want: Want) -> bytes | None:
+        return files[self.where.removeprefix("https://")].get(want.path)
+
+    monkeypatch.setattr(NotaryServer, "fetch", fetch)
+    monkeypatch.setattr(ChangeFeed, "collections", lambda _: {made.GUN: ""})
+    flags = {"trust_dir": str(tmp_path / "trust"), "config": None}
+    wiring = Wiring(flags, {"TRUSTREG_SERVER": "https://good.example"}, lambda: now)
+
+    (listed,) = wiring.inventory(["https://evil.example"], registry=False).collections
+
+    assert (listed.state, listed.first_use) == ("trusted", True)
+    assert wiring.verifier().contents(Gun(made.GUN), now).first_use
+    (listed,) = wiring.inventory(["https://evil.example"], registry=False).collections
+    assert listed.state != "trusted"

@@ -282,20 +282,35 @@ class Wiring:
         from trustreg.forecast import Inventory, forecast
 
         guns = [self.collection(name) for name in names or (None,) if not isinstance(name, str)]
-        parts = [(self, dict.fromkeys(map(str, guns), ""))]
-        parts += [(self._of_server(url), self._feed(url)) for url in dict.fromkeys(names) if isinstance(url, str)]
+        parts = [(self, self._site, dict.fromkeys(map(str, guns), ""))]
+        for url in dict.fromkeys(name for name in names if isinstance(name, str)):
+            by = self._of_server(url)
+            parts.append((by, by._in_passing, self._feed(url)))  # noqa: SLF001
         with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
             each = _Counting(pool.map, tell)
-            found = tuple(one for by, names in parts for one in by._stock(names, each, registry=registry))  # noqa: SLF001
+            stock = (by._stock(listed, sites, each, registry=registry) for by, sites, listed in parts)  # noqa: SLF001
+            found = tuple(one for part in stock for one in part)
         return Inventory(at=self.now(), asked=registry, collections=found, notices=forecast(found, self.now()))
 
-    def _stock(self, names: Mapping[str, str], each: _Counting, *, registry: bool) -> tuple[Collection, ...]:
+    def _stock(
+        self, names: Mapping[str, str], sites: client.Sites, each: _Counting, *, registry: bool
+    ) -> tuple[Collection, ...]:
         """Take stock of collections by name, with when each was published last as far as that is known."""
         from trustreg.inventory import look_up, read
 
         now = self.now()
-        found = tuple(each(lambda name: replace(read(name, self._site, now), changed=names[name]), names))
+        found = tuple(each(lambda name: replace(read(name, sites, now), changed=names[name]), names))
         return look_up(found, self, each) if registry else found
+
+    def _in_passing(self, gun: Gun) -> client.Site:
+        """Return where *gun* lives, to be read; what is met for the first time is not remembered.
+
+        It was the server that named it, and it may not be where people look for that.
+        """
+        from trustreg.copying import Held
+
+        site = self._site(gun)
+        return site if site.cache.memory().floors else replace(site, cache=Held())
 
     def _of_server(self, url: str) -> Wiring:
         flags = {**self._flags, "server": url, "store": None}

@@ -35,6 +35,7 @@ from trustreg.errors import (
     TooLargeError,
     TrustregError,
 )
+from trustreg.io import archive as archive_module
 from trustreg.io.archive import Archive, writing
 from trustreg.names import Gun
 from trustreg.sign.changes import AddTarget
@@ -511,6 +512,18 @@ def test_a_zip_file_may_be_packed_anew(collection: Collection, tmp_path: Path) -
 
     assert {"targets", "targets/a", "targets/a/b"} == set(read(place).roles)
     assert not take(place, Server(collection), LATER).new
+
+
+def test_only_those_are_looked_at_that_are_named(
+    collection: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An archive says what else it has, and may have more of that than anybody has time for."""
+    take(tmp_path / "backup", Server(collection))
+    (tmp_path / "backup" / "collections" / "zzz.json").write_text("endless")
+    monkeypatch.setattr(archive_module, "_SHOWN", 1)
+
+    with pytest.raises(NotArchivedError, match=GUN):
+        Archive(tmp_path / "backup").collection(Gun("registry.example/other"))
 
 
 def test_what_is_remembered_apart_holds_for_copies_too(collection: Collection, tmp_path: Path) -> None:

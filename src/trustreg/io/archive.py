@@ -13,6 +13,7 @@ import re
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -109,13 +110,14 @@ class Archive:
         Raises:
             DamagedError: A manifest cannot be made sense of.
         """
-        found = []
+        return tuple(self._guns())
+
+    def _guns(self) -> Iterator[Gun]:
         for name in sorted(self._files.manifests()):
             gun, _, _ = self._parsed(name)
             if _manifest(gun) != name:
                 raise DamagedError(str(self.path), name, f"is the manifest of {gun}")
-            found.append(gun)
-        return tuple(found)
+            yield gun
 
     def states(self, gun: Gun) -> tuple[ArchivedState, ...]:
         """Return the states of *gun* in the order in which they were taken; none where there is no copy.
@@ -136,7 +138,7 @@ class Archive:
         fitting = [state for state in states if at is None or state.taken <= at]
         if not fitting:
             first = states[0].taken if states else None
-            has = () if states else tuple(map(str, self.guns()[:_SHOWN]))
+            has = () if states else tuple(map(str, islice(self._guns(), _SHOWN)))
             raise NotArchivedError(str(self.path), str(gun), has, at if states else None, first)
         return Copy(self, dialect, fitting[-1])
 

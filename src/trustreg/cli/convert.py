@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from trustreg.cli.entry import EXIT_REFUSED
-from trustreg.cli.options import GUN, as_format, settings_to_convert
+from trustreg.cli.options import GUN, KIND, as_format, settings_to_convert
 from trustreg.cli.progress import progress
 from trustreg.cli.render import announce, moment, print_json, say, table
 from trustreg.names import ROOT, Gun
@@ -57,7 +57,7 @@ def _to_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--root-kind", type=click.Choice(["ecdsa", "rsa", "ed25519"]), help="Kind of a new root key.")
 @click.option(
     "--kind",
-    type=click.Choice(["ed25519", "ecdsa", "rsa"]),
+    type=KIND,
     default="ed25519",
     show_default=True,
     help="Kind of the other new keys.",

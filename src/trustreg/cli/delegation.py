@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import click
 
-from trustreg.cli.chosen import Keys
+from trustreg.cli.chosen import Keys, pick
 from trustreg.cli.finish import finish, no_publish_option
-from trustreg.cli.options import GUN, as_format, reading, writing
+from trustreg.cli.options import GUN, as_format, confirm, reading, writing, yes_option
 from trustreg.cli.progress import progress
 from trustreg.cli.render import print_json, say, table
 from trustreg.errors import ChangeError, NoTrustDataError
@@ -43,7 +42,6 @@ _guns = click.argument("guns", type=GUN, nargs=-1, required=True, metavar="GUN..
 _role = click.argument("name", metavar="ROLE", callback=_delegated)
 _name = click.argument("role", metavar="NAME", callback=_signer)
 _paths = click.option("--path", "paths", multiple=True, metavar="START", help="What names begin with. Repeatable.")
-_yes = click.option("--yes", is_flag=True, help="Do not ask.")
 
 
 @click.group(short_help="Let other roles of a trust server sign.")
@@ -101,7 +99,7 @@ def add(
 @_paths
 @click.option("--all-paths", is_flag=True, help="All paths that it has.")
 @click.option("--threshold", type=click.IntRange(1), help="How many of its keys have to sign it from now on.")
-@_yes
+@yes_option
 @no_publish_option
 @as_format
 @writing
@@ -130,7 +128,10 @@ def remove(
     home = wiring.collection(gun)
     change: Change = Undelegate(role=parent(name), name=name)
     if keys or paths or all_paths or threshold:
-        gone = _ids(wiring, _seats(wiring, home), keys, {name})
+        seats = [seat for seat in _seats(wiring, home) if seat.name == name]
+        if not seats:
+            raise ChangeError(name, "", "there is no such role")
+        gone = _ids(wiring, seats, keys)
         change = Amend(
             role=parent(name),
             name=name,
@@ -140,7 +141,7 @@ def remove(
             threshold=threshold,
         )
     else:
-        _confirm(f"Let {name} of {home} speak no more", yes=yes)
+        confirm(f"Let {name} of {home} speak no more", yes=yes)
     finish(wiring, [(home, change)], as_, no_publish=no_publish)
 
 
@@ -189,7 +190,7 @@ def purge(wiring: Wiring, gun: Gun, keys: tuple[str, ...], as_: str, *, no_publi
     """
     home = wiring.collection(gun)
     seats = [seat for seat in _seats(wiring, home) if is_delegation(seat.name)]
-    gone = _ids(wiring, seats, keys, {seat.name for seat in seats})
+    gone = _ids(wiring, seats, keys)
     finish(wiring, [(home, Purge(role=TARGETS, keys=gone))], as_, no_publish=no_publish)
 
 
@@ -229,7 +230,7 @@ def add_signer(
 @signer.command("remove", short_help="Let somebody sign no more.")
 @_name
 @_guns
-@_yes
+@yes_option
 @no_publish_option
 @as_format
 @writing
@@ -250,7 +251,7 @@ def remove_signer(wiring: Wiring, role: str, guns: tuple[Gun, ...], as_: str, *,
         gone = tuple(key.id for key in seats[role].keys if key.id not in others)
         released = seats.get(RELEASES)
         if released and all(key.id in gone for key in released.keys):
-            _confirm(f"Let nobody sign {RELEASES} of {home} any more, so that no tag in it counts", yes=yes)
+            confirm(f"Let nobody sign {RELEASES} of {home} any more, so that no tag in it counts", yes=yes)
         if released and gone:
             changes.append((home, Amend(role=TARGETS, name=RELEASES, remove_keys=gone)))
         changes.append((home, Undelegate(role=TARGETS, name=role)))
@@ -300,7 +301,7 @@ def witness(wiring: Wiring, gun: Gun, roles: tuple[str, ...], as_: str, *, no_pu
 @click.command(short_help="Delete a collection.")
 @_gun
 @click.option("--remote", is_flag=True, help="On the trust server, too, for everybody.")
-@_yes
+@yes_option
 @writing
 def delete(wiring: Wiring, gun: Gun, *, remote: bool, yes: bool) -> None:
     """Delete what is kept here of the collection GUN on a trust server: metadata, what was trusted, staged changes.
@@ -313,7 +314,7 @@ def delete(wiring: Wiring, gun: Gun, *, remote: bool, yes: bool) -> None:
       trustreg delete registry.example/team/app --remote --yes
     """
     home = wiring.collection(gun)
-    _confirm(f"Delete {home}{' from its trust server' if remote else ''}", yes=yes)
+    confirm(f"Delete {home}{' from its trust server' if remote else ''}", yes=yes)
     publisher = wiring.publisher()
     if remote:
         publisher.delete(home)
@@ -341,26 +342,11 @@ def _is_signer(role: str) -> bool:
     return is_delegation(role) and parent(role) == TARGETS and role != RELEASES
 
 
-def _ids(wiring: Wiring, seats: Iterable[Seat], starts: Iterable[str], roles: set[str]) -> tuple[str, ...]:
-    """Return the ids of the keys of *roles* whose ids begin with *starts*."""
-    keys = {key.id: key for seat in seats if seat.name in roles for key in seat.keys}
-    found = []
-    for start in starts:
-        called = [
-            i for i, key in keys.items() if start and (i.startswith(start) or wiring.plain_id(key).startswith(start))
-        ]
-        if len(called) != 1:
-            raise ChangeError(", ".join(sorted(roles)), "", f"{len(called) or 'none'} of its keys are called {start}")
-        found += called
-    return tuple(found)
-
-
-def _confirm(what: str, *, yes: bool) -> None:
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise click.UsageError("Nobody is here to confirm: say --yes.")
-    click.confirm(what, abort=True, err=True)
+def _ids(wiring: Wiring, seats: Iterable[Seat], texts: Iterable[str]) -> tuple[str, ...]:
+    """Return the ids of the keys of *seats* that *texts* mean."""
+    listed = list(seats)
+    keys, names = [key for seat in listed for key in seat.keys], ", ".join(seat.name for seat in listed) or TARGETS
+    return tuple(pick(wiring, keys, text, names) for text in texts)
 
 
 def _row(wiring: Wiring, seat: Seat) -> tuple[str, ...]:

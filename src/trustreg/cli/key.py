@@ -1,7 +1,6 @@
 """``trustreg key``: the private keys that are here."""
 
 import re
-import sys
 from base64 import b64encode
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import click
 
 from trustreg.cli.chosen import Keys
 from trustreg.cli.finish import finish, no_publish_option
-from trustreg.cli.options import GUN, as_format, with_keys, writing
+from trustreg.cli.options import GUN, KIND, as_format, confirm, with_keys, writing, yes_option
 from trustreg.cli.progress import progress
 from trustreg.cli.render import complain, print_json, say, table
 from trustreg.errors import ChangeError, InputError
@@ -53,7 +52,7 @@ def key() -> None:
 
 
 @key.command()
-@click.argument("kind", type=click.Choice(["ed25519", "ecdsa", "rsa"]), required=False)
+@click.argument("kind", type=KIND, required=False)
 @_role_of_new
 @_gun_of_new
 @as_format
@@ -168,7 +167,7 @@ def passwd(wiring: Wiring, start: str) -> None:
 
 @key.command()
 @click.argument("start", metavar="ID")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@yes_option
 @with_keys
 def remove(wiring: Wiring, start: str, *, yes: bool) -> None:
     """Delete the private key ID, for good.
@@ -181,11 +180,7 @@ def remove(wiring: Wiring, start: str, *, yes: bool) -> None:
     """
     store = wiring.keystore()
     held = store.find(start)
-    if not yes:
-        if not sys.stdin.isatty():
-            raise click.UsageError("Nobody is here to confirm: say --yes.")
-        what = f"the {held.role or 'private'} key {held.id}" + (f" of {held.gun}" if held.gun else "")
-        click.confirm(f"Delete {what}", abort=True, err=True)
+    confirm(f"Delete the {held.role or 'private'} key {held.id}" + (f" of {held.gun}" if held.gun else ""), yes=yes)
     store.remove(held)
     click.echo(held.id)
 
@@ -247,7 +242,7 @@ def add_uri(wiring: Wiring, uri: str, public: Path, role: str, gun: str | None, 
 @click.option(
     "-r", "--server-managed", is_flag=True, help="Let the trust server make it, and sign: timestamp, snapshot."
 )
-@click.option("--kind", type=click.Choice(["ed25519", "ecdsa", "rsa"]), help="Kind of a new key.")
+@click.option("--kind", type=KIND, help="Kind of a new key.")
 @no_publish_option
 @as_format
 @writing

@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial, wraps
@@ -87,6 +88,7 @@ class _Moment(_ParamType):
 
 
 DURATION, MOMENT = _Duration(), _Moment()
+KIND = click.Choice(["ed25519", "ecdsa", "rsa"])
 
 gun_option = click.option(
     "--gun", type=GUN, help="The repository whose collection is meant, where a store is not the place of one alone."
@@ -95,6 +97,18 @@ gun_option = click.option(
 as_format = click.option(
     "--format", "as_", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to print it."
 )
+
+yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
+
+
+def confirm(what: str, *, yes: bool) -> None:
+    """Ask a person whether *what* is to be done, unless ``--yes`` says so; end the command where it is not."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise click.UsageError("Nobody is here to confirm: say --yes.")
+    click.confirm(what, abort=True, err=True)
+
 
 _SETTINGS = (
     click.option("--config", "config", metavar="FILE", help="Read this configuration file and no other."),

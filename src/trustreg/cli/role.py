@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 import click
 
-from trustreg.cli.chosen import Keys
+from trustreg.cli.chosen import Keys, pick
 from trustreg.cli.finish import finish, no_publish_option, result
-from trustreg.cli.options import DURATION, MOMENT, as_format, gun_option, reading, writing
+from trustreg.cli.options import DURATION, KIND, MOMENT, as_format, gun_option, reading, writing
 from trustreg.cli.progress import progress
 from trustreg.cli.render import moment, print_json, table
 from trustreg.errors import ChangeError, InputError, KeyFileError
@@ -31,7 +30,7 @@ P = ParamSpec("P")
 _keys = click.argument("keys", nargs=-1, metavar="[KEY...]")
 _kind = click.option(
     "--kind",
-    type=click.Choice(["ed25519", "ecdsa", "rsa"]),
+    type=KIND,
     help="Kind of a new key: ed25519, for the root of a collection on a trust server ecdsa.",
 )
 _threshold = click.option("--threshold", type=click.IntRange(1), help="How many of the keys have to sign.")
@@ -154,7 +153,7 @@ def remove_key(
 
     del made
     listed = _listed(wiring, home, name, delegator)
-    gone = tuple(_pick(wiring, listed, text, name) for text in keys)
+    gone = tuple(pick(wiring, listed, text, name) for text in keys)
     return [SetKeys(role=name, remove=gone, threshold=threshold, delegator=delegator)]
 
 
@@ -190,7 +189,7 @@ def rotate_key(
     listed = _listed(wiring, home, name, delegator)
     if old is None and len(listed) != 1:
         raise KeyFileError(name, f"it has {len(listed)} keys: say which to replace")
-    gone = listed[0].id if old is None else _pick(wiring, listed, old, name)
+    gone = listed[0].id if old is None else pick(wiring, listed, old, name)
     added = made.named((new,) if new else (), name, kind)
     return [SetKeys(role=name, add=added, remove=(gone,), delegator=delegator)]
 
@@ -381,19 +380,6 @@ def _seats_of(wiring: Wiring, home: Gun, name: str, delegator: str | None) -> It
     with progress(f"reading {home}"):
         seats = wiring.seats(home, wiring.now())
     return (seat for seat in seats if seat.name == name and delegator in {None, seat.delegator})
-
-
-def _pick(wiring: Wiring, listed: tuple[Key, ...], text: str, name: str) -> str:
-    """Return the id of the one of *listed* that *text* means: how an id begins, or what else names a key."""
-    called = text.lower()
-    found = [key for key in listed if key.id.startswith(called) or wiring.plain_id(key).startswith(called)]
-    if not found:
-        with suppress(KeyFileError):
-            plain = wiring.plain_id(wiring.public_key(text))
-            found = [key for key in listed if wiring.plain_id(key) == plain]
-    if len(found) != 1:
-        raise KeyFileError(name, f"{'several' if found else 'none'} of its keys are called {text}")
-    return found[0].id
 
 
 def _row(seat: Seat) -> tuple[str, ...]:

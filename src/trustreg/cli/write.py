@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from trustreg.cli.finish import finish, no_publish_option, result
-from trustreg.cli.options import GUN, IMAGE, as_format, gun_option, settings, writing
+from trustreg.cli.options import GUN, IMAGE, KIND, as_format, gun_option, settings, writing
 from trustreg.cli.progress import progress
 from trustreg.names import Gun, Reference
 from trustreg.wire import Wiring
@@ -27,7 +27,7 @@ _roles = click.option("--role", "roles", multiple=True, metavar="ROLE", help="In
 )
 @click.option(
     "--kind",
-    type=click.Choice(["ed25519", "ecdsa", "rsa"]),
+    type=KIND,
     default="ed25519",
     show_default=True,
     help="Kind of the other new keys.",

@@ -746,7 +746,9 @@ class NoKeyError(InputError):
     wanted: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"no private key for {self.role} is here (any of: {', '.join(self.wanted) or 'none listed'})"
+        if not self.wanted:
+            return f"no key may sign {self.role}: none is listed for it"
+        return f"no private key for {self.role} is here (any of: {', '.join(self.wanted)})"
 
 
 @dataclass(eq=False)

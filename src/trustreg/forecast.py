@@ -289,7 +289,7 @@ _SAID: Mapping[str, tuple[str, str]] = {
         "leave it behind, or ask whoever has its key",
     ),
     "no-keys": (
-        "{role} needs {threshold} keys and has {able} that can sign: nobody can sign it again",
+        "{able} keys of {role} can sign, and it needs {threshold}: nobody can sign it again",
         "have its delegator name new keys, or leave it behind",
     ),
     "refused": ("{problem}", "{hint}"),

@@ -53,7 +53,8 @@ def publish(wiring: Wiring, gun: Gun, changes: Sequence[Change]) -> Published:
     try:
         return wiring.publisher().publish(gun, wiring.now(), changes)
     except NoKeyError as exc:
-        exc.add_note("if others have the keys: stage it with --no-publish, then `trustreg ceremony prepare FILE`")
+        if exc.wanted:
+            exc.add_note("if others have the keys: stage it with --no-publish, then `trustreg ceremony prepare FILE`")
         raise
 
 

@@ -65,7 +65,7 @@ def mirror(
             codes.append(exit_code(exc))
             rows.append({"gun": str(gun), "result": "failed", "error": spell_error(exc)})
             if as_ == "text":
-                complain(exc)
+                complain(exc, f"trustreg: {gun} is not mirrored")
             continue
         rows.append(_spelled(done))
         if as_ == "text":

@@ -118,7 +118,7 @@ def remove(
 ) -> None:
     """Take keys and paths from the role ROLE; without any of them, let it speak no more at all.
 
-    KEYID is an id of a key in full, or how one begins that the role lists.
+    KEYID is an id of a key in full, or how one begins that the role lists, or a file with the key (PEM).
 
     \b
     Examples:

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Literal, cast
 
 from trustreg.client import Site, content_of, drive
+from trustreg.copying import Held
 from trustreg.errors import (
     AbsentError,
     EquivocationError,
@@ -30,7 +31,7 @@ from trustreg.sign.changes import AddTarget
 from trustreg.statement import Collection, Line, Read
 from trustreg.values import dataclass
 from trustreg.verify.pinning import Pins, admit
-from trustreg.verify.requests import Keep, Memory, Want
+from trustreg.verify.requests import Want
 from trustreg.verify.signatures import Verified
 from trustreg.verify.workflow import Workflow
 
@@ -318,7 +319,7 @@ def familiar(site: Site, side: Collection, now: datetime) -> str:
         if workflow.root.signed.version <= root.signed.version:
             raise EquivocationError(ROOT, root.signed.version, expected, actual)
         follows = site.workflow(now, pins=Pins(root=side.root))
-        drive(follows.refresh(), site.repository, _Nothing())
+        drive(follows.refresh(), site.repository, Held())
         if follows.root.raw != workflow.root.raw:
             raise EquivocationError(ROOT, root.signed.version, expected, actual)
     return "first-use" if workflow.first_use else "asked"
@@ -414,17 +415,3 @@ class _Once:
         if want.path not in self._known:
             self._known[want.path] = self._repository.fetch(want)
         return self._known[want.path]
-
-
-class _Nothing:
-    """A cache that knows nothing and keeps nothing."""
-
-    def memory(self) -> Memory:
-        return Memory()
-
-    def recall(self, role: str) -> bytes | None:
-        del role
-        return None
-
-    def keep(self, keep: Keep) -> None:
-        pass

@@ -34,7 +34,6 @@ from trustreg.errors import (
 )
 from trustreg.metadata import Bins, Delegation, Key, Role, Root, Signed, Targets
 from trustreg.names import (
-    RELEASES,
     ROOT,
     SNAPSHOT,
     TARGETS,
@@ -44,7 +43,7 @@ from trustreg.names import (
     Gun,
     Reference,
     is_tag,
-    parent,
+    signer_of,
 )
 from trustreg.ports import Shelves
 from trustreg.values import dataclass, field
@@ -501,7 +500,7 @@ def _delegated(site: Site, reading: _Reading, now: datetime) -> Iterator[RoleLin
                 state = _state(part, reading, state, now)
             elif error:
                 state = REFUSED if isinstance(error, UntrustedError) else UNKNOWN
-            signer = "" if site.dialect.rules.tree else _signer(delegation.name)
+            signer = "" if site.dialect.rules.tree else signer_of(delegation.name)
             keys = _keys(site.dialect, delegation, above.signed.keys)
             yield _role(delegation, keys, delegator, part, state, error, signer)
             if part and delegation.name not in seen:
@@ -586,11 +585,6 @@ def _key(dialect: Dialect, key: Key) -> KeyLine:
     return KeyLine(id=key.id, plain_id=plain_id, algorithm=algorithm, strength=strength, certificate=certificate)
 
 
-def _signer(role: str) -> str:
-    """Return who signs *role* as Docker names people."""
-    return role.removeprefix(f"{TARGETS}/") if role != RELEASES and parent(role) == TARGETS else ""
-
-
 def _tags(site: Site, gun: Gun, reading: _Reading) -> tuple[tuple[TagLine, ...], dict[str, UntrustedError]]:
     """Return what is signed, and by role what is wrong with an entry that cannot be used."""
     failed = {role: exc for role, exc in reading.failed.items() if isinstance(exc, UntrustedError)}
@@ -614,7 +608,7 @@ def _tag(site: Site, gun: Gun, tag: str, digest: Digest, length: int, state: str
         length=length,
         state=state,
         roles=tuple(sorted(roles, key=lambda role: (not roles[role], role))),
-        signers=() if site.dialect.rules.tree else tuple(sorted(filter(None, map(_signer, roles)))),
+        signers=() if site.dialect.rules.tree else tuple(sorted(filter(None, map(signer_of, roles)))),
         counts=any(roles.values()),
         image=_image(site, gun, tag),
     )

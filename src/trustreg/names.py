@@ -136,6 +136,11 @@ def parent(name: str) -> str:
     return name.rpartition("/")[0]
 
 
+def signer_of(role: str) -> str:
+    """Return who signs *role* by Docker's convention: ``alice`` signs ``targets/alice``; "" for all other roles."""
+    return role.removeprefix(f"{TARGETS}/") if parent(role) == TARGETS and role != RELEASES else ""
+
+
 def _split(name: str) -> tuple[str, str]:
     first, slash, rest = name.partition("/")
     if not slash or not (set(first) & {".", ":"} or first == "localhost" or first != first.lower()):

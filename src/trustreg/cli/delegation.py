@@ -12,7 +12,7 @@ from trustreg.cli.options import GUN, as_format, confirm, reading, writing, yes_
 from trustreg.cli.progress import progress
 from trustreg.cli.render import print_json, say, table
 from trustreg.errors import ChangeError, NoTrustDataError
-from trustreg.names import RELEASES, TARGETS, is_delegation, parent
+from trustreg.names import RELEASES, TARGETS, is_delegation, parent, signer_of
 from trustreg.sign.changes import Amend, Purge, Undelegate, Witness
 
 if TYPE_CHECKING:
@@ -247,7 +247,7 @@ def remove_signer(wiring: Wiring, role: str, guns: tuple[Gun, ...], as_: str, *,
         seats = {seat.name: seat for seat in _seats(wiring, home)}
         if role not in seats:
             raise ChangeError(role, "", f"{home} has no such signer")
-        others = {key.id for name, seat in seats.items() if _is_signer(name) and name != role for key in seat.keys}
+        others = {key.id for name, seat in seats.items() if signer_of(name) and name != role for key in seat.keys}
         gone = tuple(key.id for key in seats[role].keys if key.id not in others)
         released = seats.get(RELEASES)
         if released and all(key.id in gone for key in released.keys):
@@ -270,8 +270,8 @@ def list_signers(wiring: Wiring, gun: Gun, as_: str) -> None:
       trustreg signer list registry.example/team/app
     """
     home = wiring.collection(gun)
-    signers = [seat for seat in _seats(wiring, home) if _is_signer(seat.name)]
-    rows = [(seat.name.removeprefix(f"{TARGETS}/"), [wiring.plain_id(key) for key in seat.keys]) for seat in signers]
+    signers = [seat for seat in _seats(wiring, home) if signer_of(seat.name)]
+    rows = [(signer_of(seat.name), [wiring.plain_id(key) for key in seat.keys]) for seat in signers]
     if as_ == "json":
         print_json({"gun": str(home), "signers": [{"name": name, "keys": keys} for name, keys in rows]})
         return
@@ -335,11 +335,6 @@ def _begin(wiring: Wiring, home: Gun) -> None:
         with progress(f"beginning {home}"):
             wiring.init(home)
         say(f"{home}: begun", err=True)
-
-
-def _is_signer(role: str) -> bool:
-    """Say whether *role* is that of a signer, by Docker's convention."""
-    return is_delegation(role) and parent(role) == TARGETS and role != RELEASES
 
 
 def _ids(wiring: Wiring, seats: Iterable[Seat], texts: Iterable[str]) -> tuple[str, ...]:

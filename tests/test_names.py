@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from trustreg.errors import NameFormError
-from trustreg.names import TOP_LEVEL, Digest, Gun, Reference, is_delegation, is_role, parent
+from trustreg.names import TOP_LEVEL, Digest, Gun, Reference, is_delegation, is_role, parent, signer_of
 
 VECTORS = Path(__file__).parent.parent / "vectors" / "names"
 
@@ -104,3 +104,14 @@ def test_a_long_reference_is_not_repeated_in_full() -> None:
         Reference.parse("a/" * 100_000)
 
     assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize(
+    ("role", "signer"),
+    [("targets/alice", "alice"), ("targets/releases", ""), ("targets/alice/ci", ""), ("targets", ""), ("root", "")],
+)
+def test_signers_have_roles_of_their_own(role: str, signer: str) -> None:
+    """
+    Below targets and called like them; what Docker pulls is nobody's own, and what is further down is not looked at.
+    """
+    assert signer == signer_of(role)

@@ -56,6 +56,7 @@ def test_one_that_fails_does_not_hide_the_others(begun: Desk, tmp_path: Path) ->
 
     assert said.code == 1
     assert "8 files written" in said.out
+    assert f"{never} is not mirrored: " in said.err
     assert "has no trust data" in said.err
     rows = begun.run("mirror", "--format", "json", "--to", f"dir:{tmp_path}/www", never, begun.gun)
     assert (rows.code, rows.out.count('"failed"'), rows.out.count('"unchanged"')) == (1, 2, 1)

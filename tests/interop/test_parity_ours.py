@@ -51,7 +51,9 @@ def test_delegations(owner: Hand, crowd: Crowd, gun: str, tmp_path: Path) -> Non
     rows.append(row("beta-1", "targets/qa"))
     crowd.see(gun, *rows, roles=[released, qa])
 
-    owner.run("delegation", "remove", gun, "targets/qa", carol.keyid[:8], "--threshold", "1", "--path", "beta-")
+    owner.run("delegation", "remove", gun, "targets/qa", carol.public, "--threshold", "1", "--path", "beta-")
+    with pytest.raises(CommandError, match=f"none of its keys are called {carol.keyid[:8]}"):
+        owner.run("delegation", "remove", gun, "targets/qa", carol.keyid[:8])
     crowd.see(gun, *rows[:3], roles=[released, role("targets/qa", bob, paths=("rc-",))])
     owner.run("delegation", "remove", gun, "targets/qa", "--all-paths")
     crowd.see(gun, *rows[:2], roles=[released, role("targets/qa", bob, paths=())])

@@ -220,7 +220,11 @@ def elsewhere(wiring: Wiring, to: To) -> Wiring:
     said: dict[str, Any] = {"server" if is_server else "store": to.place, "roles": list(RELEASED)}
     if to.pins:
         said["pins"] = {"keys": list(to.pins)}
-    return wiring.elsewhere(of_place(said, "--to"))
+    try:
+        return wiring.elsewhere(of_place(said, "--to"))
+    except SettingError as exc:
+        exc.add_note("for GPG signatures: lookaside:FOLDER")
+        raise
 
 
 class _ToCollection:
@@ -519,10 +523,7 @@ def _check_destination(wiring: Wiring, said: Statement, to: To) -> Checked:
                 if not signed_in(folder, keyring, Reference.parse(line.name), digest, now)
             ]
         return Checked(role="primary key", keyids=(side.fingerprint,), known="named", differences=tuple(missing))
-    other = elsewhere(wiring, to)
-    site = other.site(said.source.gun)
-    if site.dialect.name != side.dialect:
-        raise SettingError("--to", f"the statement is about {side.place}")
+    site = elsewhere(wiring, to).site(said.source.gun)
     new = _by_keys(site, said, side, "destination", now)
     names = {site.target(Reference.parse(line.name)): line for line in said.lines}
     there = conversion.standing(site, now, names)

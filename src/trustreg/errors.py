@@ -765,7 +765,7 @@ class AmbiguousKeyError(InputError):
     @property
     def remedy(self) -> str:
         """What a person can do about it."""
-        return "say which with --use"
+        return "say which with --use, of `trustreg init` or `convert`"
 
 
 @dataclass(eq=False)

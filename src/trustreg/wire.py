@@ -499,7 +499,12 @@ class Wiring:
             KeyFileError: It is neither.
         """
         if not Path(text).is_file():
-            return self.listed(self.held(text), gun, role)
+            try:
+                found = self.held(text)
+            except KeyFileError as exc:
+                exc.add_note(f"or name a file that is there: {text} is none")
+                raise
+            return self.listed(found, gun, role)
         from trustreg.dialects.notary1 import Notary1
         from trustreg.dialects.tuf1 import Tuf1
         from trustreg.io.files import read_bounded

@@ -93,7 +93,7 @@ def test_several_root_keys_are_not_chosen_from(desk: Desk) -> None:
 
     assert (said.code, said.out) == (2, "")
     assert said.talk[0] == f"trustreg: several root keys are here: {', '.join(sorted((first, second)))}"
-    assert said.talk[1] == "  remedy: say which with --use"
+    assert said.talk[1] == "  remedy: say which with --use, of `trustreg init` or `convert`"
     assert desk.holdings() == before
     desk.do("init", "--use", second, desk.gun)
 

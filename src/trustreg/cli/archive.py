@@ -48,6 +48,9 @@ def archive(
     of, or else all that PLACE has copies of. `trustreg verify --from PLACE` reads them without a server.
 
     \b
+    Exit codes: 0 all are copied whole, 1 something is refused, 3 it could not be found out.
+
+    \b
     Examples:
       trustreg archive -o backup registry.example/team/app registry.example/team/db
       trustreg archive -o backup

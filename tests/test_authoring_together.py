@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.authoring import MemoryPlace, Place, meta
-from tests.world import MemoryCache
+from tests.authoring import MemoryPlace, Place, meta, no_certificate
+from tests.world import MemoryCache, MemoryStage
+from trustreg.publisher import Publisher
 from trustreg.sign.changes import AddTarget, Change, DelegateBins, RemoveTarget, SetKeys, Witness
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from trustreg.client import Site
+    from trustreg.names import Gun
     from trustreg.ports import Write
     from trustreg.verify.requests import Want
 
@@ -166,3 +171,47 @@ def test_no_update_is_lost_while_keys_and_bins_change(order: list[int]) -> None:
         "old-2",
     }
     assert all(place.find(name) for name in ("a", "old-0"))
+
+
+class Fixed:
+    """A place that goes on showing what it showed at first, but for what is written through it: as a registry does."""
+
+    def __init__(self, place: MemoryPlace) -> None:
+        self.place, self.where, self.seen = place, place.where, dict[str, bytes]()
+
+    def fetch(self, want: Want) -> bytes | None:
+        self.seen = self.seen or dict(self.place.files)
+        return self.seen.get(want.path)
+
+    def write(self, writes: Sequence[Write]) -> None:
+        self.place.write(writes)
+        self.seen = dict(self.place.files)
+
+    def names(self) -> Iterator[str]:
+        return self.place.names()
+
+
+def test_what_others_publish_is_seen_where_one_object_shows_one_state() -> None:
+    """
+    Somebody publishes time and again from where others do, too: what is remembered there is theirs as well.
+    """
+    place, cache = Place(), MemoryCache()
+    place.init()
+
+    def person() -> Publisher:
+        def find(gun: Gun) -> Site:
+            del gun  # there is one
+            return replace(place.site(cache), repository=Fixed(place.store))
+
+        return Publisher(find, place.keys, lambda _: MemoryStage(), no_certificate)
+
+    alice, bob = person(), person()
+    for number in range(3):
+        for name, publisher in (("alice", alice), ("bob", bob)):
+            place.now += timedelta(seconds=1)
+            change = AddTarget(role="targets", name=f"{name}-{number}", meta=meta(number))
+            publisher.publish(place.gun, place.now, [change])
+
+    assert {f"{name}-{number}" for name in ("alice", "bob") for number in range(3)} == set(
+        place.read().roles["targets"].signed.targets
+    )

@@ -139,6 +139,8 @@ class Publisher:
         self._sites, self._keys, self._stage = sites, keys, stage
         self._certify, self._lifetimes = certify, lifetimes
         self._known: dict[Gun, Site] = {}
+        self._asked: dict[Gun, Gun] = {}  # collection -> by which name it was found
+        self._seen: set[Gun] = set()
         self._last: tuple[Gun, datetime, Reading] | None = None
 
     def init(
@@ -502,7 +504,7 @@ class Publisher:
         site = self._store_of(gun)
         reading = self._read(site.gun, now, site)
         old = tuple(old_files(reading, keep))
-        cast("Store", site.repository).remove(old)
+        cast("Store", reading.site.repository).remove(old)
         return old
 
     def lint(self, gun: Gun, now: datetime, within: timedelta = timedelta(days=2)) -> tuple[Finding, ...]:
@@ -573,7 +575,7 @@ class Publisher:
             try:
                 proven = draft(reading, used)
                 if proven:
-                    self._deliver(now, site, proven, reading, replaced)
+                    self._deliver(now, reading.site, proven, reading, replaced)
             except (ConflictError, TakenError, UntrustedError, UnprovenError) as exc:
                 self._last = None
                 if not left and isinstance(exc, TakenError):
@@ -581,7 +583,7 @@ class Publisher:
                 if not left or not self._may_help(exc, reading, proven, now):
                     raise
                 if isinstance(exc, TakenError):
-                    used = taken(site)
+                    used = taken(reading.site)
                 if isinstance(exc, UnprovenError):
                     done |= versions(proven)
             else:
@@ -692,7 +694,15 @@ class Publisher:
             site = self._sites(gun)
             site = replace(site, dialect=reading_once(site.dialect))
             self._known[gun] = self._known.setdefault(site.gun, site)
+            self._asked.setdefault(site.gun, gun)
         return self._known[gun]
+
+    def _anew(self, site: Site) -> Site:
+        """Return *site* for another reading: a repository may be one that goes on showing what it showed at first."""
+        if site.gun not in self._seen:
+            self._seen.add(site.gun)
+            return site
+        return replace(site, repository=self._sites(self._asked[site.gun]).repository)
 
     def _read(
         self, gun: Gun, now: datetime, site: Site | None = None, *, dangerous_skip_expiry: bool = False
@@ -700,7 +710,7 @@ class Publisher:
         """Return a reading of the collection of *gun* as of *now*; one made for this very moment is good enough."""
         site = site or self._at(gun)
         if self._last is None or self._last[:2] != (site.gun, now):
-            self._last = (site.gun, now, read(site, now, dangerous_skip_expiry=dangerous_skip_expiry))
+            self._last = (site.gun, now, read(self._anew(site), now, dangerous_skip_expiry=dangerous_skip_expiry))
         return self._last[2]
 
     def _deliver(

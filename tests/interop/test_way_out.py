@@ -17,12 +17,12 @@ import requests
 
 import trustreg
 from tests.peers import Skopeo, Trustreg, docker_registry, image, notary_server
+from tests.peers.gpg import gpg_home
 from trustreg.metadata import FileMeta
 from trustreg.names import RELEASES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.peers import RegistryPeer
 
@@ -172,26 +172,17 @@ def test_all_is_converted_to_tuf(left: Leaving) -> None:
     assert said["verdicts"][0]["verdict"] == "trusted"
 
 
-def test_all_is_converted_to_gpg(left: Leaving, tmp_path: Path) -> None:
+def test_all_is_converted_to_gpg(left: Leaving) -> None:
     """
     One signature for each tag, however often that is interrupted.
     """
-    fingerprint = gpg_key(left.person.home / "gpg")
     folder = left.person.home / "lookaside"
-    where = ("--to", f"lookaside:{folder}", "--gpg-key", fingerprint, "--gpg-home", str(left.person.home / "gpg"))
-    convert = ("convert", GUN, "--from", "archive", "--statement", "gpg.json", *where)
+    with gpg_home() as gpg:
+        where = ("--to", f"lookaside:{folder}", "--gpg-key", gpg.generate("release"), "--gpg-home", str(gpg.home))
+        convert = ("convert", GUN, "--from", "archive", "--statement", "gpg.json", *where)
 
-    left.interrupt(*convert, "--execute", seed=2)
-    done = left.finished(*convert, "--execute")
+        left.interrupt(*convert, "--execute", seed=2)
+        done = left.finished(*convert, "--execute")
 
     assert (done["summary"]["refused"], len(done["tags"])) == (0, TAGS)
     assert len(list(folder.rglob("signature-*"))) == TAGS
-
-
-def gpg_key(home: Path) -> str:
-    """Make a GPG key without a passphrase, and return its fingerprint."""
-    home.mkdir(mode=0o700)
-    argv = ["gpg", "--homedir", str(home), "--batch", "--passphrase", ""]
-    subprocess.run([*argv, "--quick-gen-key", "release@example.org", "ed25519", "sign", "never"], check=True)
-    said = subprocess.run([*argv, "--with-colons", "--list-keys"], check=True, capture_output=True, text=True).stdout
-    return next(line.split(":")[9] for line in said.splitlines() if line.startswith("fpr:"))

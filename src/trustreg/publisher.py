@@ -800,19 +800,22 @@ def _removals(
     reading: Reading, gun: Gun, name: str, called: str, asked: tuple[str, ...] = ()
 ) -> tuple[RemoveTarget, ...]:
     """Return what takes the target *name*, *called* so by who asks, out of all roles, or those *asked*, that say it."""
-    if asked:
-        pass
-    elif reading.site.dialect.rules.tree:
-        chains = in_search_order(name, lambda _, role: _signed(reading.load(role)))
-        asked = tuple(dict.fromkeys(chain[-1] for chain in chains))
-    else:  # a role that may no longer speak for it may still say it
-        asked = (TARGETS, *(d.name for d in reading.workflow.roles[TARGETS].signed.delegations))
+    asked = asked or _asked(reading, name)
     loaded = {role: reading.load(role) for role in asked}
     listing = (role for role, part in loaded.items() if part and name in part.signed.targets)
     changes = tuple(RemoveTarget(role=role, name=name) for role in listing)
     if not changes:
         raise UnsignedError(str(gun), called, asked)
     return changes
+
+
+def _asked(reading: Reading, name: str) -> tuple[str, ...]:
+    """Return the roles that may say the target *name* to somebody who looks for it."""
+    if reading.site.dialect.rules.tree:
+        chains = in_search_order(name, lambda _, role: _signed(reading.load(role)))
+        return tuple(dict.fromkeys(chain[-1] for chain in chains))
+    # A role that may no longer speak for it may still say it.
+    return (TARGETS, *(d.name for d in reading.workflow.roles[TARGETS].signed.delegations))
 
 
 def _signed(part: Verified[Targets] | None) -> Targets | None:

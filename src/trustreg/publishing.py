@@ -225,6 +225,7 @@ def apply(draft: Draft, reading: Reading, changes: Iterable[Change], find: Find)
     Raises:
         ChangeError: The collection as it stands has no place for one of them.
     """
+    changes = tuple(changes)  # they are gone through twice
     for change in changes:
         asked: set[str] = set()
         while missing := [role for role in draft.needs(change) if role not in asked]:

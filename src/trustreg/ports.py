@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from trustreg.values import dataclass, field
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
+    from datetime import datetime
     from typing import BinaryIO
 
+    from trustreg.errors import UntrustedError
     from trustreg.names import Digest, Reference
     from trustreg.sign.changes import Change
     from trustreg.sign.signer import Signer
@@ -224,3 +226,86 @@ class Stage(Protocol):
 
     def clear(self, names: Iterable[str]) -> None:
         """Forget these changes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """A signature as an OpenPGP message, as it was found at ``where``: nothing in it was verified."""
+
+    where: str
+    raw: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Detached:
+    """A signature beside what it signs, as it was found at ``where``: nothing in it was verified."""
+
+    where: str
+    payload: bytes = field(repr=False)
+    signature: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Garbage:
+    """Something at ``where``, among signatures, that is none. It never counts; ``error`` says what is wrong with it."""
+
+    where: str
+    error: UntrustedError
+
+
+Attached: TypeAlias = Message | Detached | Garbage
+
+
+class SignaturePlace(Protocol):
+    """Where signatures of manifests are kept: beside the registry, or in it."""
+
+    where: str
+    holds: frozenset[type[Message | Detached]]
+    """What kinds of signatures can be there."""
+
+    def read(self, image: Reference, digest: Digest) -> Iterator[Attached]:
+        """Yield what is kept for the manifest *digest* in the repository of *image*; nothing where there is nothing.
+
+        Raises:
+            UnavailableError: An answer could not be had.
+        """
+
+
+class WritablePlace(SignaturePlace, Protocol):
+    """A place that takes signatures."""
+
+    def add(self, image: Reference, digest: Digest, signature: Message | Detached) -> str:
+        """Keep *signature*, whose ``where`` does not matter, beside those that are there; return where it is.
+
+        Raises:
+            UnavailableError: It is not known whether it was kept. It may be tried again.
+        """
+
+    def remove(self, image: Reference, digest: Digest, where: str) -> None:
+        """Remove the signature that is at *where*, as :meth:`read` said; fine where it is gone.
+
+        Raises:
+            UnavailableError: It could not be done.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vouched:
+    """What a GPG key signed: ``fingerprint`` is that of its primary key, ``made`` when it says that it signed."""
+
+    content: bytes = field(repr=False)
+    fingerprint: str
+    made: datetime
+
+
+class OpenPgp(Protocol):
+    """What verifies OpenPGP messages."""
+
+    def verify(self, keys: tuple[bytes, ...], message: bytes, now: datetime) -> Vouched:
+        """Return what *message* says, if one of *keys*, exported public keys, signed it.
+
+        Raises:
+            FormatError: It is not one opaque, binary message with one signature.
+            GpgSignatureError: The signature is not good at *now*, or by another key.
+            GpgError: gpg does not work.
+        """

@@ -1,4 +1,4 @@
-"""The payload of simple signing: what a GPG signature of an image says.
+"""The payload of simple signing: what a signature of an image says, be it by GPG or, in cosign's form, by a plain key.
 
 It is ``{"critical": …, "optional": …}``, and critical are ``identity.docker-reference``,
 ``image.docker-manifest-digest`` and ``type``.
@@ -18,6 +18,9 @@ from trustreg.dialects.reading import Members
 from trustreg.errors import FormatError, NameFormError
 from trustreg.names import Digest, Reference
 from trustreg.values import dataclass, field
+
+ATOMIC: Final = "atomic container signature"
+COSIGN: Final = "cosign container image signature"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +45,8 @@ class Payload:
         object.__setattr__(self, "extra", MappingProxyType(dict(self.extra)))
 
 
-def read(raw: bytes) -> Payload:
-    """Read a payload.
+def read(raw: bytes, kind: str = ATOMIC) -> Payload:
+    """Read a payload of *kind*: :data:`ATOMIC`, which GPG keys sign, or :data:`COSIGN`, which plain keys do.
 
     Raises:
         FormatError: It is none, or one that another reader may read differently; or its name has a digest, and not the
@@ -55,10 +58,13 @@ def read(raw: bytes) -> Payload:
         whole = Members(_WHAT, "", canonical.parse_strictly(raw))
     except ValueError as exc:
         raise FormatError(_WHAT, "", str(exc)) from exc
-    critical, optional = _exactly(whole, {"critical", "optional"}).members("critical"), whole.members("optional")
+    critical = _exactly(whole, {"critical", "optional"}).members("critical")
+    if kind == COSIGN and whole.require("optional") is None:
+        whole.value["optional"] = {}
+    optional = whole.members("optional")
     _exactly(critical, {"identity", "image", "type"})
-    if (kind := critical.text("type")) != TYPE:
-        critical.fail("type", f"{kind[:60]!r} is not {TYPE!r}")
+    if (said := critical.text("type")) != kind:
+        critical.fail("type", f"{said[:60]!r} is not {kind!r}")
     digest = _digest(_exactly(critical.members("image"), {"docker-manifest-digest"}))
     identity = _exactly(critical.members("identity"), {"docker-reference"})
     optional.only({"creator", "timestamp"})
@@ -72,13 +78,13 @@ def read(raw: bytes) -> Payload:
     )
 
 
-def write(payload: Payload) -> bytes:
-    """Return *payload* as the canonical JSON that gets signed."""
+def write(payload: Payload, kind: str = ATOMIC) -> bytes:
+    """Return *payload*, as one of *kind*, as the canonical JSON that gets signed."""
     optional = {"creator": payload.creator, "timestamp": payload.timestamp}
     critical = {
         "identity": {"docker-reference": payload.reference},
         "image": {"docker-manifest-digest": str(payload.digest)},
-        "type": TYPE,
+        "type": kind,
     }
     said = {name: value for name, value in optional.items() if value is not None}
     return canonical.encode({"critical": critical, "optional": {**payload.extra, **said}})
@@ -113,6 +119,5 @@ def _reference(identity: Members, digest: Digest) -> str:
     return text
 
 
-TYPE: Final = "atomic container signature"
 LARGEST: Final = 64 << 10  # bytes; fifty times the longest that anything writes
 _WHAT = "simple signing"

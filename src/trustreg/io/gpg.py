@@ -17,21 +17,12 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from trustreg.dialects import openpgp
 from trustreg.errors import FormatError, GpgError, GpgSignatureError, PassphraseError, SettingError
-from trustreg.values import dataclass, field
+from trustreg.ports import Vouched
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from trustreg.io.passphrases import Passphrases
-
-
-@dataclass(frozen=True, kw_only=True)
-class Vouched:
-    """What a key signed: ``fingerprint`` is that of its primary key, ``made`` when it says that it signed."""
-
-    content: bytes = field(repr=False)
-    fingerprint: str
-    made: datetime
 
 
 class Keyring:
@@ -204,7 +195,7 @@ def _program(env: Mapping[str, str], home: Path | None, options: Sequence[str] =
     try:
         import gnupg  # type: ignore[import-untyped,unused-ignore]
     except ImportError as exc:
-        raise GpgError("python-gnupg is not installed: pip install 'trustreg[gpg]'") from exc
+        raise GpgError("python-gnupg is not installed") from exc  # it is a dependency
     try:
         return gnupg.GPG(gnupghome=home and str(home), env=dict(env), options=[*_OPTIONS, *options])
     except (OSError, ValueError) as exc:

@@ -1,0 +1,384 @@
+"""What has to be true of an image before it may be used: rules, and the requirements they are made of.
+
+A policy is a value. Which rule holds, and what becomes of the answers to its requirements, is computed here; the
+answers themselves are asked for by whoever judges. There are three of them, and they are never confused: yes, no, and
+don't know.
+
+Source for scopes and their order: containers/image ``docs/containers-policy.json.5.md``.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timedelta
+from itertools import combinations
+from types import MappingProxyType
+from typing import Any, Final, Literal, TypeAlias
+
+from trustreg.errors import TrustregError
+from trustreg.metadata import Key
+from trustreg.names import Reference
+from trustreg.values import dataclass, field
+from trustreg.verify.identity import Identity, prefixes, scopes
+
+# --- requirements --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class GpgKey:
+    """Exported public keys of GPG, as one file has them: ``name`` is what the policy calls it."""
+
+    name: str
+    raw: bytes = field(repr=False)
+    fingerprints: tuple[str, ...] = ()  # of the primary keys
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlainKey:
+    """A public key, ed25519, ECDSA or RSA: ``name`` is what the policy calls it, ``fingerprint`` the sha256 of it."""
+
+    name: str
+    key: Key
+    fingerprint: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignedByGpg:
+    """One of ``keys`` has to have signed the manifest, under a name that ``identity`` admits."""
+
+    path: str
+    keys: tuple[GpgKey, ...]
+    identity: Identity = Identity()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignedByKey:
+    """One of ``keys`` has to have signed the manifest, under a name that ``identity`` admits."""
+
+    path: str
+    keys: tuple[PlainKey, ...]
+    identity: Identity = Identity()
+
+
+@dataclass(frozen=True, kw_only=True)
+class InCollection:
+    """The collection of the repository has to list the digest.
+
+    Attributes:
+        path: Where in the policy this stands.
+        roles: Each of these roles has to list it; none of them stands in for another. Without any, the roles whose
+            word counts by the settings.
+        pins: Root key ids; the root has to have one of them. Without any, those of the settings.
+        server: The trust server, instead of the one of the settings.
+        store: The place of a collection without a server, instead.
+        first_use: Whether a root that nobody pinned may be believed because it came first.
+        offline_grace: How old what is remembered may be while nobody can be reached; ``None`` for what is set.
+        max_age: How long a collection that was read may answer again without asking the server.
+    """
+
+    path: str
+    roles: tuple[str, ...] = ()
+    pins: tuple[str, ...] = ()
+    server: str | None = None
+    store: str | None = None
+    first_use: bool = False
+    offline_grace: timedelta | None = None
+    max_age: timedelta = timedelta(0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AllOf:
+    """Every one of ``parts`` has to hold."""
+
+    path: str
+    parts: "tuple[Requirement, ...]"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AtLeast:
+    """So many of ``parts`` have to hold; ``any`` is one of them."""
+
+    path: str
+    count: int
+    parts: "tuple[Requirement, ...]"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OldOrNew:
+    """``new`` has to hold; before ``until``, ``old`` will do."""
+
+    path: str
+    new: "Requirement"
+    old: "Requirement"
+    until: datetime
+
+    @property
+    def parts(self) -> "tuple[Requirement, ...]":
+        """Both of them."""
+        return self.new, self.old
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reject:
+    """Nothing will do. ``problem`` is empty where the policy says so, or tells what it demands that cannot be had."""
+
+    path: str
+    problem: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AcceptAnything:
+    """Anything will do, whatever it is and whoever made it."""
+
+    path: str
+
+
+Leaf: TypeAlias = SignedByGpg | SignedByKey | InCollection | Reject | AcceptAnything
+Requirement: TypeAlias = Leaf | AllOf | AtLeast | OldOrNew
+Mode: TypeAlias = Literal["enforce", "warn", "audit"]
+Of: TypeAlias = Literal["index", "instance", "both"]
+MODES: Final = ("enforce", "warn", "audit")
+OF: Final = ("index", "instance", "both")
+
+
+def leaves(requirement: Requirement) -> Iterator[Leaf]:
+    """Yield the requirements that *requirement* is made of and that are asked about themselves."""
+    if isinstance(requirement, AllOf | AtLeast | OldOrNew):
+        for part in requirement.parts:
+            yield from leaves(part)
+    else:
+        yield requirement
+
+
+# --- rules ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """What is required of the images that ``scope`` covers.
+
+    Attributes:
+        scope: ``registry.example/team``, ``registry.example/team/app:1.0``, ``…@sha256:…``, ``*.example``; or "", which
+            covers everything, for the default.
+        require: What has to hold.
+        mode: ``enforce`` refuses, ``warn`` lets through and says so aloud, ``audit`` lets through and keeps a record.
+        of: What of an image with several platforms has to be signed: the ``index``, each ``instance`` that it lists, or
+            ``both``. What a collection says of an index holds for what it lists.
+        name: What people call it.
+        where: Where it stands, ``policy.yaml:12``.
+    """
+
+    scope: str
+    require: Requirement
+    mode: Mode = "enforce"
+    of: Of = "index"
+    name: str = ""
+    where: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """Rules by scope, and what holds for images that none of them covers.
+
+    Attributes:
+        rules: By scope.
+        default: For all other images.
+        aliases: What images are called by whom they are signed, by what they are called in a mirror: ``{"mirror.example
+            /hub": "docker.io"}``, both the beginnings of names, component by component. The longest one counts.
+        source: Where it was read.
+        digest: The sha256, in hex, of all that it was read from.
+    """
+
+    rules: Mapping[str, Rule]
+    default: Rule
+    aliases: Mapping[str, str] = field(default_factory=dict, hash=False)
+    source: str = ""
+    digest: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rules", MappingProxyType(dict(self.rules)))
+        object.__setattr__(self, "aliases", MappingProxyType(dict(self.aliases)))
+
+    def logical(self, image: Reference) -> Reference:
+        """Return the name under which *image* is signed, where it is called otherwise in a mirror."""
+        for prefix in prefixes(image.repository):
+            if prefix in self.aliases:
+                whole = f"{self.aliases[prefix]}{image.repository[len(prefix) :]}"
+                domain, _, path = whole.partition("/")
+                return Reference(domain, path, image.tag, image.digest)
+        return image
+
+    def rule(self, image: Reference) -> Rule:
+        """Return the rule that *image*, by its logical name, is judged by: the most specific one, and no other."""
+        return next((self.rules[scope] for scope in scopes(image) if scope in self.rules), self.default)
+
+
+# --- answers -------------------------------------------------------------------------------------------------------
+
+Outcome: TypeAlias = Literal["yes", "no", "unknown"]
+YES: Final = "yes"
+NO: Final = "no"
+UNKNOWN: Final = "unknown"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What became of one requirement.
+
+    Attributes:
+        path: Where in the policy it stands.
+        kind: ``gpg``, ``key``, ``collection``, ``all``, ``at-least``, ``old-or-new``, ``reject`` or
+            ``accept-anything``.
+        outcome: ``yes``, ``no``, or ``unknown``; ``None`` where it was not asked, because others had decided.
+        code: Why it is no yes, see ``docs/reference/reasons.md``; "" for a yes.
+        said: The same in a sentence, or what the yes rests on.
+        by: The keys that it rests on: GPG fingerprints, sha256 of keys, or ids of the keys of a role.
+        bound: Whether it says that the tag that was asked for, and no other, is meant.
+        error: What a no or a don't know comes from.
+        warnings: What was passed over on the way.
+        parts: The answers it is made of.
+        facts: More of what a yes rests on, ready for JSON.
+    """
+
+    path: str
+    kind: str
+    outcome: Outcome | None
+    code: str = ""
+    said: str = ""
+    by: tuple[str, ...] = ()
+    bound: bool = False
+    error: TrustregError | None = None
+    warnings: tuple[str, ...] = ()
+    parts: "tuple[Answer, ...]" = ()
+    facts: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    def each(self) -> "Iterator[Answer]":
+        """Yield this answer and all that it is made of."""
+        yield self
+        for part in self.parts:
+            yield from part.each()
+
+
+Ask: TypeAlias = Callable[[Leaf], Answer]
+
+
+def evaluate(requirement: Requirement, ask: Ask, now: datetime, *, whole: bool = False) -> Answer:
+    """Find out whether *requirement* holds.
+
+    Args:
+        requirement: What has to hold.
+        ask: Answers requirements that are not made of others. It is asked in their order, and only until it is clear
+            what comes of it.
+        now: The time.
+        whole: Ask all of it, to show it to people. What comes of it is the same.
+    """
+    if isinstance(requirement, AllOf):
+        parts = _some(requirement.parts, ask, now, whole=whole, enough=lambda found: NO in found)
+        found = _outcomes(parts)
+        outcome: Outcome = NO if NO in found else UNKNOWN if UNKNOWN in found else YES
+        return _made_of(requirement.path, "all", outcome, parts, f"all {len(requirement.parts)} are required")
+    if isinstance(requirement, AtLeast):
+        return _at_least(requirement, ask, now, whole=whole)
+    if isinstance(requirement, OldOrNew):
+        return _old_or_new(requirement, ask, now, whole=whole)
+    if isinstance(requirement, Reject):
+        code, said = ("requirement", requirement.problem) if requirement.problem else ("reject", "the policy says so")
+        return Answer(path=requirement.path, kind="reject", outcome=NO, code=code, said=said)
+    if isinstance(requirement, AcceptAnything):
+        said = "the policy accepts anything here, whoever made it"
+        return Answer(path=requirement.path, kind="accept-anything", outcome=YES, said=said)
+    return ask(requirement)
+
+
+def _at_least(requirement: AtLeast, ask: Ask, now: datetime, *, whole: bool) -> Answer:
+    """Count the parts that hold, and only such as rest on different keys."""
+    count, most = requirement.count, len(requirement.parts)
+
+    def enough(found: list[Outcome]) -> bool:
+        left = most - len(found)
+        return found.count(YES) + found.count(UNKNOWN) + left < count
+
+    parts: list[Answer] = []
+    for part in requirement.parts:
+        decided = not whole and (_independent(parts) >= count or enough(_outcomes(tuple(parts))))
+        parts.append(_unasked(part) if decided else evaluate(part, ask, now, whole=whole))
+    held, unknown = _independent(parts), _outcomes(tuple(parts)).count(UNKNOWN)
+    outcome: Outcome = YES if held >= count else UNKNOWN if held + unknown >= count else NO
+    said = f"{count} of {most} required, {held} hold" + (f", {unknown} unknown" if unknown else "")
+    same = _outcomes(tuple(parts)).count(YES) - held
+    said += f", {same} more rest on the same keys" if same else ""
+    return _made_of(requirement.path, "any" if count == 1 else "at-least", outcome, tuple(parts), said)
+
+
+def _independent(parts: list[Answer]) -> int:
+    """Return how many of *parts* hold and rest on keys that none of the others of these rests on."""
+    held = [frozenset(part.by) for part in parts if part.outcome == YES]
+    for size in range(len(held), 1, -1):
+        for chosen in combinations(held, size):
+            if len(frozenset().union(*chosen)) == sum(map(len, chosen)):
+                return size
+    return min(len(held), 1)
+
+
+def _old_or_new(requirement: OldOrNew, ask: Ask, now: datetime, *, whole: bool) -> Answer:
+    new = evaluate(requirement.new, ask, now, whole=whole)
+    day = requirement.until.strftime("%Y-%m-%dT%H:%M:%SZ")
+    if now >= requirement.until:
+        said = f"what was old counts no more since {day}"
+        return _made_of(requirement.path, "old-or-new", new.outcome or NO, (new, _unasked(requirement.old)), said)
+    decided = new.outcome == YES and not whole
+    old = _unasked(requirement.old) if decided else evaluate(requirement.old, ask, now, whole=whole)
+    outcomes = _outcomes((new, old))
+    outcome: Outcome = YES if YES in outcomes else UNKNOWN if UNKNOWN in outcomes else NO
+    return _made_of(requirement.path, "old-or-new", outcome, (new, old), f"what was old counts until {day}")
+
+
+def _some(
+    parts: tuple[Requirement, ...],
+    ask: Ask,
+    now: datetime,
+    *,
+    whole: bool,
+    enough: Callable[[list[Outcome]], bool],
+) -> tuple[Answer, ...]:
+    answers: list[Answer] = []
+    for part in parts:
+        decided = not whole and enough(_outcomes(tuple(answers)))
+        answers.append(_unasked(part) if decided else evaluate(part, ask, now, whole=whole))
+    return tuple(answers)
+
+
+def _outcomes(parts: tuple[Answer, ...]) -> list[Outcome]:
+    return [part.outcome for part in parts if part.outcome]
+
+
+def _made_of(path: str, kind: str, outcome: Outcome, parts: tuple[Answer, ...], said: str) -> Answer:
+    """Return the answer that *parts* make up; of a yes, only what holds is relied on."""
+    held = tuple(part for part in parts if part.outcome == YES) if outcome == YES else ()
+    why = next((part for part in parts if part.outcome == outcome), None) if outcome != YES else None
+    return Answer(
+        path=path,
+        kind=kind,
+        outcome=outcome,
+        code=why.code if why else "not-enough" if outcome == NO else "",
+        said=said,
+        by=tuple(dict.fromkeys(key for part in held for key in part.by)),
+        bound=any(part.bound for part in held),
+        error=why.error if why else None,
+        warnings=tuple(dict.fromkeys(warning for part in parts for warning in part.warnings)),
+        parts=parts,
+    )
+
+
+def _unasked(requirement: Requirement) -> Answer:
+    return Answer(path=requirement.path, kind=_KINDS[type(requirement)], outcome=None, said="not asked")
+
+
+_KINDS: Final[Mapping[type, str]] = {
+    SignedByGpg: "gpg",
+    SignedByKey: "key",
+    InCollection: "collection",
+    AllOf: "all",
+    AtLeast: "at-least",
+    OldOrNew: "old-or-new",
+    Reject: "reject",
+    AcceptAnything: "accept-anything",
+}

@@ -1,22 +1,15 @@
-"""What is signed along with an index, and which signatures count."""
+"""Which signatures count, and what a conversion does with them."""
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-from scripts.images import DOCKER, OCI, image, index
 from tests.peers.gpg import gpg_home
 from tests.test_conversion import AT, at
 from tests.world import GUN
-from trustreg.converting import Conversion, To, platforms, signed_in
+from trustreg.converting import Conversion, To, signed_in
 from trustreg.dialects import simple
-from trustreg.errors import FormatError
 from trustreg.io.gpg import Keyring
 from trustreg.io.lookaside import Lookaside
 from trustreg.names import Digest, Reference
@@ -27,53 +20,9 @@ from vectors.make.material import raw
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from scripts.images import Family
 
 IMAGE = Reference.parse("registry.example/team/app:1.0")
 DIGEST = Digest("sha256", "ab" * 32)
-
-
-@pytest.mark.parametrize("family", [OCI, DOCKER], ids=["oci", "docker"])
-def test_the_platforms_of_an_index(family: Family) -> None:
-    """
-    In their order, each once; an image has none.
-    """
-    whole, alone = index("x", family), image("x", family)
-
-    assert [f"sha256:{one.manifest.hex}" for one in whole.images] == [
-        str(digest) for digest in platforms(family.index, whole.manifest.raw)
-    ]
-    assert platforms(family.manifest, alone.manifest.raw) == ()
-
-
-@pytest.mark.parametrize(
-    "document",
-    [
-        {},
-        [],
-        {"manifests": {}},
-        {"manifests": None},
-        {"manifests": ["sha256"]},
-        {"manifests": [{"digest": "sha256:short"}]},
-        {"manifests": [{"digest": 7}]},
-        {"manifests": [{"digest": f"sha256:{number:064x}"} for number in range(1001)]},
-    ],
-)
-def test_an_index_that_is_none(document: object) -> None:
-    """
-    Is said to be none; nothing of it is signed along.
-    """
-    with pytest.raises(FormatError):
-        platforms(OCI.index, json.dumps(document).encode())
-
-
-@given(raw=st.binary(max_size=100))
-def test_rubbish_is_no_index(raw: bytes) -> None:
-    """
-    And no fault of ours.
-    """
-    with pytest.raises(FormatError):
-        platforms(OCI.index, raw)
 
 
 def test_which_signatures_count(tmp_path: Path) -> None:

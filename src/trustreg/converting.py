@@ -15,7 +15,7 @@ from trustreg import conversion, statement
 from trustreg._version import __version__
 from trustreg.client import content_of
 from trustreg.dialects import openpgp, simple
-from trustreg.dialects.reading import Members
+from trustreg.dialects.index import platforms
 from trustreg.errors import (
     ContentError,
     ExistsError,
@@ -384,24 +384,6 @@ class _ToLookaside:
             return (), f"if it is an index, its platforms are not signed: {exc}"
 
 
-def platforms(media_type: str, raw: bytes) -> tuple[Digest, ...]:
-    """Return the manifests that the index *raw* lists; none where it is no index.
-
-    Raises:
-        FormatError: It says that it is one, and is not.
-    """
-    if media_type not in _INDEXES:
-        return ()
-    try:
-        whole = Members("image index", "", orjson.loads(raw))
-        found = tuple(dict.fromkeys(Digest.parse(each.text("digest")) for each in whole.objects("manifests")))
-    except (ValueError, NameFormError) as exc:
-        raise FormatError("image index", "manifests", "it does not list digests of manifests") from exc
-    if len(found) > _MOST_PLATFORMS:
-        raise FormatError("image index", "manifests", f"more than {_MOST_PLATFORMS} are listed")
-    return tuple(digest for digest in found if digest.algorithm == "sha256")
-
-
 def signed_in(folder: Lookaside, keyring: Keyring, image: Reference, digest: Digest, now: datetime) -> bool:
     """Say whether *folder* has a good signature of *digest* as *image*, by a key of *keyring*; rubbish counts as none.
 
@@ -560,7 +542,3 @@ def _is_repository(gun: Gun) -> bool:
 
 OPENPGP: Final = "openpgp"  # the scheme of a signature by GPG
 _AT_ONCE = 4
-_MOST_PLATFORMS = 1000
-_INDEXES = frozenset(
-    {"application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json"}
-)

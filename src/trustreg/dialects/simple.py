@@ -119,5 +119,7 @@ def _reference(identity: Members, digest: Digest) -> str:
     return text
 
 
+SCHEMES: Final = {"ed25519": "ed25519", "ecdsa": "ecdsa-der-sha256", "rsa": "rsa-pkcs1v15-sha256"}
+"""How plain keys of each kind sign a payload: as cosign has it, over SHA-256 whatever the curve."""
 LARGEST: Final = 64 << 10  # bytes; fifty times the longest that anything writes
 _WHAT = "simple signing"

@@ -91,6 +91,15 @@ def verify(claim: Envelope[S], role: Role, keys: Mapping[str, Key], now: datetim
     )
 
 
+def holds(key: Key, value: bytes, payload: bytes) -> bool:
+    """Say whether *value* is a signature of *payload* by *key*, in the scheme of that.
+
+    For signatures that stand beside what they sign, one by one. Metadata goes through :func:`verify`.
+    """
+    public = load(key)
+    return public is not None and _holds(public, key.scheme, value, payload)
+
+
 @lru_cache(maxsize=1024)
 def load(key: Key) -> PublicKey | None:
     """Return the public key to verify with, or ``None`` where it is none that may vouch for anything."""
@@ -143,7 +152,7 @@ def _holds(public: PublicKey, scheme: str, value: bytes, payload: bytes) -> bool
             curve, digest = _ECDSA.get(scheme, ("", None))
             if digest is None or curve not in {"", public.curve.name}:
                 return False
-            public.verify(value if curve else _der(public, value), payload, ec.ECDSA(digest))
+            public.verify(_der(public, value) if scheme == _FIXED_WIDTH else value, payload, ec.ECDSA(digest))
         else:
             padded = _RSA.get(scheme)
             if padded is None:
@@ -169,8 +178,10 @@ def _pss(digest: hashes.HashAlgorithm, salt: int | None = None) -> padding.PSS:
 
 _CURVES = frozenset({"secp224r1", "secp256r1", "secp384r1", "secp521r1"})
 _SHA256, _SHA384, _SHA512 = hashes.SHA256(), hashes.SHA384(), hashes.SHA512()
+_FIXED_WIDTH = "ecdsa-p1363-sha256"
 _ECDSA: dict[str, tuple[str, hashes.HashAlgorithm | None]] = {  # the one curve it is for, if it is for one
-    "ecdsa-p1363-sha256": ("", _SHA256),  # Notary: r || s, on any curve
+    _FIXED_WIDTH: ("", _SHA256),  # Notary: r || s, on any curve
+    "ecdsa-der-sha256": ("", _SHA256),  # cosign: DER, on any curve
     "ecdsa-sha2-nistp256": ("secp256r1", _SHA256),  # TUF and securesystemslib: DER
     "ecdsa-sha2-nistp384": ("secp384r1", _SHA384),
     "ecdsa-sha2-nistp521": ("secp521r1", _SHA512),

@@ -1,217 +1,28 @@
-"""What has to be true of an image before it may be used: rules, and the requirements they are made of.
+"""What comes of a policy: the answers to its requirements, put together.
 
-A policy is a value. Which rule holds, and what becomes of the answers to its requirements, is computed here; the
-answers themselves are asked for by whoever judges. There are three of them, and they are never confused: yes, no, and
-don't know.
-
-Source for scopes and their order: containers/image ``docs/containers-policy.json.5.md``.
+The answers themselves are asked for by whoever judges. There are three of them, and they are never confused: yes, no,
+and don't know.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import combinations
-from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias
 
 from trustreg.errors import TrustregError
-from trustreg.metadata import Key
-from trustreg.names import Reference
+from trustreg.policy import (
+    AcceptAnything,
+    AllOf,
+    AtLeast,
+    InCollection,
+    Leaf,
+    OldOrNew,
+    Reject,
+    Requirement,
+    SignedByGpg,
+    SignedByKey,
+)
 from trustreg.values import dataclass, field
-from trustreg.verify.identity import Identity, prefixes, scopes
-
-# --- requirements --------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True)
-class GpgKey:
-    """Exported public keys of GPG, as one file has them: ``name`` is what the policy calls it."""
-
-    name: str
-    raw: bytes = field(repr=False)
-    fingerprints: tuple[str, ...] = ()  # of the primary keys
-
-
-@dataclass(frozen=True, kw_only=True)
-class PlainKey:
-    """A public key, ed25519, ECDSA or RSA: ``name`` is what the policy calls it, ``fingerprint`` the sha256 of it."""
-
-    name: str
-    key: Key
-    fingerprint: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class SignedByGpg:
-    """One of ``keys`` has to have signed the manifest, under a name that ``identity`` admits."""
-
-    path: str
-    keys: tuple[GpgKey, ...]
-    identity: Identity = Identity()
-
-
-@dataclass(frozen=True, kw_only=True)
-class SignedByKey:
-    """One of ``keys`` has to have signed the manifest, under a name that ``identity`` admits."""
-
-    path: str
-    keys: tuple[PlainKey, ...]
-    identity: Identity = Identity()
-
-
-@dataclass(frozen=True, kw_only=True)
-class InCollection:
-    """The collection of the repository has to list the digest.
-
-    Attributes:
-        path: Where in the policy this stands.
-        roles: Each of these roles has to list it; none of them stands in for another. Without any, the roles whose
-            word counts by the settings.
-        pins: Root key ids; the root has to have one of them. Without any, those of the settings.
-        server: The trust server, instead of the one of the settings.
-        store: The place of a collection without a server, instead.
-        first_use: Whether a root that nobody pinned may be believed because it came first.
-        offline_grace: How old what is remembered may be while nobody can be reached; ``None`` for what is set.
-        max_age: How long a collection that was read may answer again without asking the server.
-    """
-
-    path: str
-    roles: tuple[str, ...] = ()
-    pins: tuple[str, ...] = ()
-    server: str | None = None
-    store: str | None = None
-    first_use: bool = False
-    offline_grace: timedelta | None = None
-    max_age: timedelta = timedelta(0)
-
-
-@dataclass(frozen=True, kw_only=True)
-class AllOf:
-    """Every one of ``parts`` has to hold."""
-
-    path: str
-    parts: "tuple[Requirement, ...]"
-
-
-@dataclass(frozen=True, kw_only=True)
-class AtLeast:
-    """So many of ``parts`` have to hold; ``any`` is one of them."""
-
-    path: str
-    count: int
-    parts: "tuple[Requirement, ...]"
-
-
-@dataclass(frozen=True, kw_only=True)
-class OldOrNew:
-    """``new`` has to hold; before ``until``, ``old`` will do."""
-
-    path: str
-    new: "Requirement"
-    old: "Requirement"
-    until: datetime
-
-    @property
-    def parts(self) -> "tuple[Requirement, ...]":
-        """Both of them."""
-        return self.new, self.old
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reject:
-    """Nothing will do. ``problem`` is empty where the policy says so, or tells what it demands that cannot be had."""
-
-    path: str
-    problem: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class AcceptAnything:
-    """Anything will do, whatever it is and whoever made it."""
-
-    path: str
-
-
-Leaf: TypeAlias = SignedByGpg | SignedByKey | InCollection | Reject | AcceptAnything
-Requirement: TypeAlias = Leaf | AllOf | AtLeast | OldOrNew
-Mode: TypeAlias = Literal["enforce", "warn", "audit"]
-Of: TypeAlias = Literal["index", "instance", "both"]
-MODES: Final = ("enforce", "warn", "audit")
-OF: Final = ("index", "instance", "both")
-
-
-def leaves(requirement: Requirement) -> Iterator[Leaf]:
-    """Yield the requirements that *requirement* is made of and that are asked about themselves."""
-    if isinstance(requirement, AllOf | AtLeast | OldOrNew):
-        for part in requirement.parts:
-            yield from leaves(part)
-    else:
-        yield requirement
-
-
-# --- rules ---------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rule:
-    """What is required of the images that ``scope`` covers.
-
-    Attributes:
-        scope: ``registry.example/team``, ``registry.example/team/app:1.0``, ``…@sha256:…``, ``*.example``; or "", which
-            covers everything, for the default.
-        require: What has to hold.
-        mode: ``enforce`` refuses, ``warn`` lets through and says so aloud, ``audit`` lets through and keeps a record.
-        of: What of an image with several platforms has to be signed: the ``index``, each ``instance`` that it lists, or
-            ``both``. What a collection says of an index holds for what it lists.
-        name: What people call it.
-        where: Where it stands, ``policy.yaml:12``.
-    """
-
-    scope: str
-    require: Requirement
-    mode: Mode = "enforce"
-    of: Of = "index"
-    name: str = ""
-    where: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Policy:
-    """Rules by scope, and what holds for images that none of them covers.
-
-    Attributes:
-        rules: By scope.
-        default: For all other images.
-        aliases: What images are called by whom they are signed, by what they are called in a mirror: ``{"mirror.example
-            /hub": "docker.io"}``, both the beginnings of names, component by component. The longest one counts.
-        source: Where it was read.
-        digest: The sha256, in hex, of all that it was read from.
-    """
-
-    rules: Mapping[str, Rule]
-    default: Rule
-    aliases: Mapping[str, str] = field(default_factory=dict, hash=False)
-    source: str = ""
-    digest: str = ""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "rules", MappingProxyType(dict(self.rules)))
-        object.__setattr__(self, "aliases", MappingProxyType(dict(self.aliases)))
-
-    def logical(self, image: Reference) -> Reference:
-        """Return the name under which *image* is signed, where it is called otherwise in a mirror."""
-        for prefix in prefixes(image.repository):
-            if prefix in self.aliases:
-                whole = f"{self.aliases[prefix]}{image.repository[len(prefix) :]}"
-                domain, _, path = whole.partition("/")
-                return Reference(domain, path, image.tag, image.digest)
-        return image
-
-    def rule(self, image: Reference) -> Rule:
-        """Return the rule that *image*, by its logical name, is judged by: the most specific one, and no other."""
-        return next((self.rules[scope] for scope in scopes(image) if scope in self.rules), self.default)
-
-
-# --- answers -------------------------------------------------------------------------------------------------------
 
 Outcome: TypeAlias = Literal["yes", "no", "unknown"]
 YES: Final = "yes"

@@ -695,6 +695,27 @@ class SettingError(InputError):
 
 
 @dataclass(eq=False)
+class PolicyError(InputError):
+    """A policy cannot be used: line ``line``, 0 where it is not known, of ``source``, at ``path``."""
+
+    code = "policy"
+    source: str
+    line: int
+    path: str
+    problem: str
+
+    def __str__(self) -> str:
+        line = f":{self.line}" if self.line else ""
+        where = f" {self.path}:" if self.path else ""
+        return f"{self.source}{line}:{where} {self.problem}"
+
+    @property
+    def remedy(self) -> str:
+        """What a person can do about it."""
+        return "correct the policy; until then nothing is judged by it"
+
+
+@dataclass(eq=False)
 class KeyFileError(InputError):
     """A key file cannot be read as a key."""
 

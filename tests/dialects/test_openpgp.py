@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import bz2
 import zlib
+from base64 import b64encode
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trustreg.dialects.openpgp import open_message
+from tests.peers.gpg import gpg_home
+from trustreg.dialects.openpgp import open_keys, open_message
 from trustreg.errors import FormatError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from tests.peers.gpg import Gpg
 
 CONTENT = b'{"critical": {}}'
 KEY = bytes.fromhex("0123456789ABCDEF")
@@ -144,3 +149,140 @@ def test_one_bit_is_refused_or_changes_what_is_found(at: int, bit: int) -> None:
     raw[at] ^= 1 << bit
     with suppress(FormatError):
         assert open_message(bytes(raw), MOST).content
+
+
+# --- keys ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def gpg() -> Iterator[Gpg]:
+    """Somebody's home of gpg."""
+    with gpg_home() as home:
+        yield home
+
+
+def armoured(raw: bytes, head: str = "Comment: x", tail: str = "") -> bytes:
+    """Give *raw* in armour."""
+    text = b64encode(raw).decode()
+    lines = "\n".join(text[at : at + 64] for at in range(0, len(text), 64))
+    return (
+        f"-----BEGIN PGP PUBLIC KEY BLOCK-----\n{head}\n\n{lines}\n{tail}-----END PGP PUBLIC KEY BLOCK-----\n".encode()
+    )
+
+
+def key(version: int = 4, algorithm: int = 22, bits: int = 2048) -> bytes:
+    """Give the body of a key."""
+    return bytes([version]) + bytes(4) + bytes([algorithm]) + bits.to_bytes(2, "big") + b"\x80" + bytes(30)
+
+
+@pytest.mark.parametrize("armour", [(), ("--armor",)])
+def test_keys_are_called_what_gpg_calls_them(gpg: Gpg, armour: tuple[str, ...]) -> None:
+    """
+    With their subkeys and user ids, whoever they are exported with, and however.
+    """
+    names = [gpg.generate(f"somebody {kind} {len(armour)}", kind) for kind in ("ed25519", "nistp256", "rsa2048")]
+    subkeys = [gpg.subkey(name) for name in names]
+    exported = gpg.run("--export", *armour, *names).out
+
+    keys = open_keys(exported)
+
+    assert list(zip(names, subkeys, strict=True)) == [(found.fingerprint, *found.subkeys) for found in keys]
+    assert [(names[0][-16:], subkeys[0][-16:])] == [found.ids for found in keys[:1]]
+    assert [(f"somebody ed25519 {len(armour)} <somebody ed25519 {len(armour)}@example.com>",)] == [
+        found.users for found in keys[:1]
+    ]
+    assert [gpg.public(name) for name in names] == [found.raw for found in keys]
+    assert {False} == {found.revoked or bool(found.weak) or found.expires is not None for found in keys}
+
+
+def test_what_a_key_says_of_its_life_is_read(gpg: Gpg) -> None:
+    """
+    For whoever wants to warn; who believes it asks gpg.
+    """
+    short = gpg.generate("short", lasts="30d", at="20200101T000000")
+    (found,) = open_keys(gpg.public(short))
+
+    assert (datetime(2020, 1, 1, tzinfo=UTC), datetime(2020, 1, 31, tzinfo=UTC)) == (found.created, found.expires)
+    gpg.run("--quick-set-expire", short, "60d", at="20200201T000000")
+    assert datetime(2020, 4, 1, tzinfo=UTC) == open_keys(gpg.public(short))[0].expires
+    gpg.run("--quick-set-expire", short, "0", at="20200202T000000")
+    assert open_keys(gpg.public(short))[0].expires is None
+    gpg.revoke(short)
+    assert open_keys(gpg.public(short))[0].revoked
+
+
+@pytest.mark.parametrize(("algorithm", "bits", "weak"), [(1, 2047, True), (1, 2048, False), (1, 16_385, True)])
+def test_short_keys_are_weak(algorithm: int, bits: int, weak: bool) -> None:
+    """
+    As plain keys are; and those of absurd lengths.
+    """
+    assert weak == bool(open_keys(old(6, key(4, algorithm, bits)))[0].weak)
+    assert open_keys(old(6, key(4, 16)))[0].weak  # Elgamal
+    assert not open_keys(old(6, key(4, 19)))[0].weak
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        armoured(old(6, key())),
+        b"This key signs packages.\r\n\r\n" + armoured(old(6, key())).replace(b"\n", b"\r\n"),
+        armoured(old(6, key()), tail="=OKry\n"),
+        old(10, b"PGP") + old(6, key()) + old(12, b"xx"),
+        new(6, key()),
+        armoured(old(6, key())) + b"and\n" + armoured(old(6, key(bits=4096))),
+    ],
+)
+def test_a_key_file_is_read_with_what_stands_around_it(raw: bytes) -> None:
+    """
+    As distributions hand them out; only the keys remain.
+    """
+    first, *more = open_keys(raw)
+
+    assert (first.raw, len(more)) in {(old(6, key()), raw.count(b"and\n")), (new(6, key()), 0)}
+
+
+@pytest.mark.parametrize(
+    "raw",
+    {
+        "nothing": b"",
+        "text": b"ssh-rsa AAAA",
+        "a private key": old(5, key()),
+        "a public key and a private subkey": old(6, key()) + old(7, key()),
+        "a private key in armour": b"-----BEGIN PGP PRIVATE KEY BLOCK-----\n",
+        "a message in armour": b"-----BEGIN PGP MESSAGE-----\n\n-----END PGP MESSAGE-----\n",
+        "version 3": old(6, key(3)),
+        "version 5": old(6, key(5)),
+        "a key that is cut off": old(6, key()[:7]),
+        "a file that is cut off": old(6, key())[:-1],
+        "a user id first": old(13, b"x") + old(6, key()),
+        "a subkey alone": old(14, key()),
+        "a literal in it": old(6, key()) + old(11, literal()),
+        "one key twice": old(6, key()) * 2,
+        "a key without end": b"\x9b" + key(),
+        "a key in parts": in_parts(6, key()),
+        "too long": old(6, key()) + new(13, bytes(1 << 21)),
+        "too many packets": old(6, key()) + old(13, b"") * 10_001,
+        "another checksum": armoured(old(6, key()), tail="=AAAA\n"),
+        "no base64": armoured(old(6, key())).replace(b"\n\n", b"\n\n!"),
+        "armour without an end": armoured(old(6, key())).partition(b"-----END")[0],
+        "armour within armour": armoured(old(6, key())).partition(b"-----END")[0] + armoured(old(6, key())),
+        "headers that are none": armoured(old(6, key()), head="x"),
+        "headers without end": armoured(old(6, key())).replace(b"\n\n", b"\n"),
+        "a marker of armour in other text": b"> " + armoured(old(6, key())),
+    }.values(),
+)
+def test_what_is_no_public_key_is_refused(raw: bytes) -> None:
+    """
+    All of it, whatever else is there.
+    """
+    with pytest.raises(FormatError):
+        open_keys(raw)
+
+
+@given(raw=st.binary(max_size=300), how=st.sampled_from([lambda raw: raw, armoured, lambda raw: old(6, key()) + raw]))
+def test_rubbish_in_place_of_keys_is_refused_and_nothing_worse(raw: bytes, how: Callable[[bytes], bytes]) -> None:
+    """
+    In armour or not, alone or behind a key.
+    """
+    with suppress(FormatError):
+        open_keys(how(raw))

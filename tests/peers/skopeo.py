@@ -13,6 +13,8 @@ from tests.peers.images import write_layout
 from tests.peers.registry import RegistryPeer, write_docker_config
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from scripts.images import Image
 
 
@@ -71,26 +73,46 @@ class Skopeo:
             lookaside: The folder that has the signatures.
             scope: ``amd64`` and the like: the platform to pull of an index; by default that of this machine.
         """
+        wanted = {"type": "signedBy", "keyType": "GPGKeys", "keyPath": str(key)}
+        policy = {"default": [{"type": "reject"}], "transports": {"docker": {self._registry.host: [wanted]}}}
+        options = ("--override-arch", scope) if scope else ()
+        return self.pull_under(json.dumps(policy), f"{self._registry.host}/{name}", lookaside, options=options)
+
+    @staticmethod
+    def pull_under(
+        policy: str,
+        name: str,
+        lookaside: Path,
+        *,
+        mirrors: Mapping[str, str] | None = None,
+        options: Sequence[str] = (),
+    ) -> Result:
+        """
+        Pull the image *name*, with its host, under a ``policy.json``.
+
+        Args:
+            policy: What is in that.
+            name: The image.
+            lookaside: The folder that has the signatures.
+            mirrors: Where a registry is, by the name that it goes by in *name*.
+            options: More options of skopeo.
+        """
         with tempfile.TemporaryDirectory(prefix="policy-") as directory:
             home = Path(directory)
-            wanted = {"type": "signedBy", "keyType": "GPGKeys", "keyPath": str(key)}
-            policy = {"default": [{"type": "reject"}], "transports": {"docker": {self._registry.host: [wanted]}}}
-            (home / "policy.json").write_text(json.dumps(policy))
+            (home / "policy.json").write_text(policy)
             (home / "registries.d").mkdir()
-            sigstore = {
-                "docker": {self._registry.host: {"lookaside": lookaside.as_uri(), "sigstore": lookaside.as_uri()}}
-            }
-            (home / "registries.d" / "here.yaml").write_text(json.dumps(sigstore))  # JSON is YAML
-            return run(
-                [
-                    *("skopeo", "--policy", home / "policy.json", "--registries.d", home / "registries.d"),
-                    *(("--override-arch", scope) if scope else ()),
-                    *("copy", "--remove-signatures", "--src-tls-verify=false"),
-                    *(f"docker://{self._registry.host}/{name}", f"dir:{home / 'pulled'}"),
-                ],
-                env=clean_env(HOME=directory, XDG_RUNTIME_DIR=directory),
-                check=False,
+            places = {"lookaside": lookaside.as_uri(), "sigstore": lookaside.as_uri()}
+            (home / "registries.d" / "here.yaml").write_text(json.dumps({"default-docker": places}))  # JSON is YAML
+            lines = (
+                f"[[registry]]\nprefix = {json.dumps(prefix)}\nlocation = {json.dumps(location)}\ninsecure = true\n"
+                for prefix, location in (mirrors or {}).items()
             )
+            (home / "registries.conf").write_text("".join(lines))
+            argv: list[str | Path] = ["skopeo", "--policy", home / "policy.json"]
+            argv += ["--registries.d", home / "registries.d", "--registries-conf", home / "registries.conf", *options]
+            argv += ["copy", "--remove-signatures", "--src-tls-verify=false"]
+            argv += [f"docker://{name}", f"dir:{home / 'pulled'}"]
+            return run(argv, env=clean_env(HOME=directory, XDG_RUNTIME_DIR=directory), check=False)
 
     @staticmethod
     def verify_signature(manifest: bytes, name: str, fingerprint: str, signature: bytes, gpg_home: Path) -> Result:

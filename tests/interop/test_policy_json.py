@@ -26,7 +26,7 @@ def test_skopeo_loads_what_we_load(tmp_path: Path, *, newer: bool) -> None:
     for number, case in enumerate(case for case in CASES if case.newer == newer):
         file = tmp_path / f"{number}.json"
         file.write_text(case.text, encoding="utf-8")
-        argv = ["skopeo", "--policy", file, "copy", f"dir:{tmp_path}/none", f"dir:{tmp_path}/out"]
+        argv: list[str | Path] = ["skopeo", "--policy", file, "copy", f"dir:{tmp_path}/none", f"dir:{tmp_path}/out"]
         said = run(argv, env=clean_env(HOME=str(tmp_path)), check=False)
         if said.said("invalid policy") == (case.loads and not newer):
             wrong.append(f"{case.name}: {said.stderr}")

@@ -85,7 +85,7 @@ class Skopeo:
         lookaside: Path,
         *,
         mirrors: Mapping[str, str] | None = None,
-        options: Sequence[str] = (),
+        options: tuple[str, ...] = (),
     ) -> Result:
         """
         Pull the image *name*, with its host, under a ``policy.json``.

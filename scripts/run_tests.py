@@ -15,6 +15,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+from scripts import sigstore_peers
 from scripts.bootstrap import ROOT, BootstrapError, apt_install, bootstrap
 
 if TYPE_CHECKING:
@@ -61,6 +62,10 @@ def ensure_peers() -> None:
     if lacking := absent():
         packages = " ".join(sorted({PEERS[program][-1] for program in lacking}))
         print(f"scripts/test: missing {', '.join(lacking)}. On Debian: apt-get install {packages}", file=sys.stderr)
+    try:
+        sigstore_peers.fetch()
+    except sigstore_peers.FetchError as error:
+        print(f"scripts/test: missing cosign, and a skopeo that knows its signatures: {error}", file=sys.stderr)
 
 
 def absent() -> list[str]:

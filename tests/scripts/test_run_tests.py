@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scripts import run_tests
+from scripts import run_tests, sigstore_peers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,11 +31,15 @@ def test_missing_peers_are_installed_or_named(
 
     monkeypatch.setattr(shutil, "which", lambda name: name if name in there else None)
     monkeypatch.setattr(run_tests, "apt_install", install)
+    monkeypatch.setattr(sigstore_peers, "fetch", _no_network)
 
     run_tests.ensure_peers()
 
     assert asked == [["skopeo"], ["docker-cli", "docker.io"]]
-    assert capsys.readouterr().err == "scripts/test: missing docker. On Debian: apt-get install docker.io\n"
+    assert capsys.readouterr().err == (
+        "scripts/test: missing docker. On Debian: apt-get install docker.io\n"
+        "scripts/test: missing cosign, and a skopeo that knows its signatures: no network\n"
+    )
 
 
 def test_every_check_is_made_and_the_failed_are_named(tmp_path: Path) -> None:
@@ -59,3 +63,7 @@ def test_bad_code_is_not_tested(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     monkeypatch.setattr(os, "execve", lambda *_: pytest.fail("pytest was run"))
 
     assert run_tests.main([]) == 1
+
+
+def _no_network() -> Path:
+    raise sigstore_peers.FetchError("no network")

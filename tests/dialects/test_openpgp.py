@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 CONTENT = b'{"critical": {}}'
 KEY = bytes.fromhex("0123456789ABCDEF")
+BY = b"\x09\x10" + KEY  # the issuer, as a subpacket
 MOST = 1 << 16
 
 
@@ -52,15 +53,21 @@ def literal(content: bytes = CONTENT) -> bytes:
     return b"b\x03abc" + bytes(4) + content
 
 
-def signature(kind: int = 0, digest: int = 10, version: int = 4) -> bytes:
-    """Give the beginning of the body of a signature packet."""
-    return bytes([version, kind, 22, digest]) + bytes(20)
+def signature(kind: int = 0, digest: int = 10, version: int = 4, hashed: bytes = b"", unhashed: bytes = BY) -> bytes:
+    """Give the body of a signature packet but for the numbers at its end."""
+    areas = b"".join(len(area).to_bytes(2, "big") + area for area in (hashed, unhashed))
+    return bytes([version, kind, 22, digest]) + areas + bytes(2)
 
 
 def message(write: Callable[[int, bytes], bytes] = old, **changed: bytes) -> bytes:
     """Give a signed message that is not compressed."""
     parts = {"once": once(), "literal": literal(), "signature": signature()} | changed
     return b"".join(write(tag, parts[name]) for tag, name in ((4, "once"), (11, "literal"), (2, "signature")))
+
+
+def once_then_literal_without_end() -> bytes:
+    """Give a message whose content takes what follows it for its own."""
+    return old(4, once()) + b"\xaf" + literal() + old(2, signature())
 
 
 def compressed(raw: bytes, how: int = 1) -> bytes:
@@ -109,6 +116,14 @@ def test_a_signed_message_is_opened(raw: bytes) -> None:
         "another digest than announced": message(once=once(digest=8)),
         "version 3": message(signature=signature(version=3)),
         "an empty signature": message(signature=b""),
+        "a signature by nobody": message(signature=signature(unhashed=b"")),
+        "a signature by another key": message(signature=signature(unhashed=BY[:-1] + b"x")),
+        "a signature by two keys": message(signature=signature(hashed=BY[:-1] + b"x")),
+        "a signature by another fingerprint": message(signature=signature(hashed=b"\x16\x21\x04" + bytes(20))),
+        "a subpacket that is cut off": message(signature=signature(hashed=b"\x05\x02x")),
+        "a subpacket of no length": message(signature=signature(hashed=b"\x00")),
+        "a signature that is shorter than it says": message(signature=signature()[:-3]),
+        "content without end": once_then_literal_without_end(),
         "an empty literal": message(literal=b""),
         "a literal that is shorter than its name": message(literal=b"b\xffabc"),
         "encrypted": old(1, bytes(20)) + old(9, bytes(20)),

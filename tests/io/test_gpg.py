@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.peers.gpg import gpg_home
 from trustreg.errors import FormatError, GpgError, GpgSignatureError, PassphraseError, SettingError
-from trustreg.io.gpg import GpgSigner, Keyring
+from trustreg.io.gpg import GpgSigner, Keyring, Keyrings
 from trustreg.io.passphrases import Passphrases
 
 if TYPE_CHECKING:
@@ -48,13 +53,13 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def refused(gpg: Gpg, message: bytes, *fingerprints: str) -> str:
+def refused(gpg: Gpg, message: bytes, *fingerprints: str, at: datetime | None = None) -> str:
     """Require *message* to be refused by who believes these keys, and say why."""
     with (
         Keyring([gpg.public(one) for one in fingerprints], gpg.env) as ring,
         pytest.raises(GpgSignatureError) as caught,
     ):
-        ring.verify(message, now())
+        ring.verify(message, at or now())
     return str(caught.value)
 
 
@@ -220,6 +225,40 @@ def test_times_are_held_to(gpg: Gpg) -> None:
         ring.verify(gpg.sign(CONTENT, lasting), now() - timedelta(hours=1))
 
 
+def test_the_time_that_counts_is_the_one_that_is_given(gpg: Gpg) -> None:
+    """
+    To the second, whatever the clock of gpg says: for the key, for a signature that expires, and for the skew.
+    """
+    begin = datetime(2031, 1, 1, tzinfo=UTC)
+    name = gpg.generate("timed", lasts="seconds=1000", at="20310101T000000")
+    message = gpg.sign(CONTENT, name, at="20310101T000010")
+    brief = gpg.sign(CONTENT, name, at="20310101T000010", options=("--default-sig-expire", "seconds=100"))
+    cases = {
+        (message, -1): "cannot be checked",  # the key is not there yet
+        (message, 0): None,
+        (message, 999): None,
+        (message, 1001): "key has expired",
+        (brief, 109): None,
+        (brief, 111): "it has expired",
+    }
+    with Keyring([gpg.public(name)], gpg.env) as ring:
+        assert cases == {(raw, second): verdict(ring, raw, begin, second) for raw, second in cases}
+        early = gpg.sign(CONTENT, name, at="20310101T000501")
+        assert [None, "from the future"] == [verdict(ring, early, begin, second) for second in (1, 0)]
+        with pytest.raises(GpgError, match="cannot judge"):
+            ring.verify(message, datetime(1969, 1, 1, tzinfo=UTC))
+
+
+def verdict(ring: Keyring, message: bytes, begin: datetime, second: int) -> str | None:
+    """Say why *message* is refused at a time, in the words that tests look for."""
+    try:
+        ring.verify(message, begin + timedelta(seconds=second))
+    except GpgSignatureError as exc:
+        words = "cannot be checked", "key has expired", "it has expired", "from the future"
+        return next(word for word in words if word in str(exc))
+    return None
+
+
 def test_a_revoked_key_is_refused(gpg: Gpg) -> None:
     """
     Though it signed before.
@@ -233,10 +272,10 @@ def test_a_revoked_key_is_refused(gpg: Gpg) -> None:
 
 def test_what_is_no_public_key_is_not_imported(gpg: Gpg, key: str) -> None:
     """
-    Nor two at once, nor a private one.
+    Nor a private one.
     """
-    two, private = gpg.public(key, gpg.generate("two")), gpg.run("--export-secret-keys", key).out
-    for rubbish in (b"", b"rubbish", two, private):
+    private = gpg.run("--export-secret-keys", key).out
+    for rubbish in (b"", b"rubbish", private):
         with pytest.raises(FormatError):
             Keyring([rubbish], gpg.env)
 
@@ -285,3 +324,210 @@ def test_a_passphrase_is_in_no_argument(gpg: Gpg, monkeypatch: pytest.MonkeyPatc
     assert seen
     assert PASSPHRASE not in repr(seen)
     assert os.environ.get("TRUSTREG_PASSPHRASE") is None
+
+
+# --- keyrings that are kept ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def homes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Where homes are made."""
+    (folder := tmp_path / "homes").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    return folder
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The processes that are started."""
+    seen: list[list[str]] = []
+    popen = subprocess.Popen
+
+    def watched(argv: list[str], *args: object, **kwargs: object) -> object:
+        seen.append(argv)
+        return popen(argv, *args, **kwargs)  # type: ignore[call-overload]
+
+    monkeypatch.setattr("gnupg.Popen", watched)
+    return seen
+
+
+def test_a_verification_is_one_process(gpg: Gpg, key: str, homes: Path, started: list[list[str]]) -> None:
+    """
+    And none where the message is by a key that was not asked for, or is no message.
+    """
+    keys, message, other = (gpg.public(key),), gpg.sign(CONTENT, key), gpg.sign(CONTENT, gpg.generate("not asked for"))
+    with Keyrings(gpg.env) as rings:
+        assert key == rings.verify(keys, message, now()).fingerprint
+        del started[:]
+        assert CONTENT == rings.verify(keys, message, now()).content
+        assert 1 == len(started)
+        for raw, error in ((other, GpgSignatureError), (b"rubbish", FormatError)):
+            with pytest.raises(error):
+                rings.verify(keys, raw, now())
+        assert 1 == len(started)
+        assert 1 == len(list(homes.iterdir()))
+    assert [] == list(homes.iterdir())
+
+
+def test_each_set_of_keys_has_a_home_of_its_own(gpg: Gpg, key: str, homes: Path) -> None:
+    """
+    In whatever order, armoured or not, in one file or in two; and nobody else's key counts in it.
+    """
+    other = gpg.generate("other set")
+    mine, theirs, both = gpg.public(key), gpg.public(other), gpg.run("--armor", "--export", key, other).out
+    with Keyrings(gpg.env) as rings:
+        for keys in ((mine, theirs), (theirs, mine), (both,)):
+            assert [key, other] == [rings.verify(keys, gpg.sign(CONTENT, by), now()).fingerprint for by in (key, other)]
+        assert 2 == len(list(homes.iterdir()))
+        with pytest.raises(GpgSignatureError, match="not asked for"):
+            rings.verify((theirs,), gpg.sign(CONTENT, key), now())
+        assert 3 == len(list(homes.iterdir()))
+        assert [both.count(b"END"), 1] == [1, len({home.stat().st_mode for home in homes.iterdir()})]
+
+
+@pytest.mark.parametrize("how", ["the home", "the keys", "what the keys were"])
+def test_a_home_that_was_removed_is_made_anew(gpg: Gpg, key: str, homes: Path, how: str) -> None:
+    """
+    As by whatever tidies up temporary folders; or changed.
+    """
+    with Keyrings(gpg.env) as rings:
+        for _ in range(3):
+            assert key == rings.verify((gpg.public(key),), gpg.sign(CONTENT, key), now()).fingerprint
+            (home,) = homes.iterdir()
+            if how == "the home":
+                shutil.rmtree(home)
+            elif how == "the keys":
+                (home / "keys.gpg").unlink()
+            else:
+                (home / "keys.gpg").write_bytes(gpg.public(gpg.generate(f"put in {os.urandom(4).hex()}")))
+    assert [] == list(homes.iterdir())
+
+
+def test_a_home_that_is_removed_while_gpg_runs_is_no_refusal(gpg: Gpg, key: str, tmp_path: Path, homes: Path) -> None:
+    """
+    It is asked once more.
+    """
+    program = tmp_path / "bin" / "gpg"
+    program.parent.mkdir()
+    program.write_text(
+        f'#!/bin/sh\ncase "$*" in *--decrypt*) mkdir {tmp_path}/once 2>/dev/null && rm -r {homes}/*;; esac\n'
+        f'exec {shutil.which("gpg")} "$@"\n'
+    )
+    program.chmod(0o755)
+    env = {**gpg.env, "PATH": f"{program.parent}:{gpg.env['PATH']}"}
+    with Keyrings(env) as rings:
+        assert key == rings.verify((gpg.public(key),), gpg.sign(CONTENT, key), now()).fingerprint
+    assert (tmp_path / "once").is_dir()
+
+
+def test_so_many_are_kept(gpg: Gpg, homes: Path) -> None:
+    """
+    Those that were used last; and threads that use one that has to go are done with it first.
+    """
+    names = [gpg.generate(f"one of many {number}") for number in range(3)]
+    sets = [((gpg.public(name),), gpg.sign(CONTENT, name), name) for name in names]
+    with Keyrings(gpg.env, most=2) as rings:
+        for keys, message, _ in (*sets, sets[2], sets[0]):
+            rings.verify(keys, message, now())
+            assert 2 >= len(list(homes.iterdir()))
+        with ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(lambda one: rings.verify(one[0], one[1], now()).fingerprint, sets * 20))
+        assert names * 20 == found
+        assert 2 == len(list(homes.iterdir()))
+    assert [] == list(homes.iterdir())
+
+
+def test_nothing_is_left_at_the_exit(gpg: Gpg, key: str, tmp_path: Path) -> None:
+    """
+    Of a program that does not close what it opened.
+    """
+    (homes := tmp_path / "homes").mkdir()
+    for name, content in (("key", gpg.public(key)), ("message", gpg.sign(CONTENT, key))):
+        (tmp_path / name).write_bytes(content)
+    script = (
+        "import os, sys, pathlib, datetime; from trustreg.io.gpg import Keyrings; here = pathlib.Path(sys.argv[1])\n"
+        "rings = Keyrings(os.environ); keys = ((here / 'key').read_bytes(),)\n"
+        "rings.verify(keys, (here / 'message').read_bytes(), datetime.datetime.now(datetime.UTC))\n"
+        "print(len(list((here / 'homes').iterdir())))\n"
+    )
+    env = {**os.environ, **gpg.env, "TMPDIR": str(homes)}
+    done = subprocess.run([sys.executable, "-c", script, tmp_path], env=env, capture_output=True, check=True)
+
+    assert b"1\n" == done.stdout
+    assert [] == list(homes.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("does", "says"),
+    [("exec sleep 60", "ended by signal 9"), ("exit 2", "said nothing"), ("kill -11 $$", "ended by signal 11")],
+)
+def test_a_gpg_that_does_not_answer_is_no_verdict(
+    gpg: Gpg, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, does: str, says: str
+) -> None:
+    """
+    It is ended after some time.
+    """
+    monkeypatch.setattr("trustreg.io.gpg._LONGEST", 0.2)
+    program = tmp_path / "gpg"
+    program.write_text(f'#!/bin/sh\ncase "$*" in *--decrypt*) {does};; esac\nexec {shutil.which("gpg")} "$@"\n')
+    program.chmod(0o755)
+    env = {**gpg.env, "PATH": f"{tmp_path}:{gpg.env['PATH']}"}
+    with Keyrings(env) as rings, pytest.raises(GpgError, match=says):
+        rings.verify((gpg.public(key),), gpg.sign(CONTENT, key), now())
+
+
+def test_a_key_that_is_short_is_not_believed(gpg: Gpg) -> None:
+    """
+    As a plain one would not be.
+    """
+    name = gpg.generate("brief", "rsa1024")
+
+    assert "too short" in refused(gpg, gpg.sign(CONTENT, name), name)
+
+
+def test_a_revoked_or_expired_subkey_is_refused(gpg: Gpg) -> None:
+    """
+    Though its primary key is fine; and one that is fine of a primary key that is not.
+    """
+    name = gpg.generate("of subkeys", lasts="1000d", at="20310101T000000")
+    subkey = gpg.subkey(name, lasts="10d", at="20310101T000000")
+    message = gpg.sign(CONTENT, f"{subkey}!", at="20310105T000000")
+    assert [None, "key has expired"] == [subkey_verdict(gpg, name, message, days) for days in (9, 11)]
+
+    lasting = gpg.subkey(name, lasts="0", at="20310101T000000")
+    message = gpg.sign(CONTENT, f"{lasting}!", at="20310105T000000")
+    assert [None, "key has expired"] == [subkey_verdict(gpg, name, message, days) for days in (999, 1001)]
+
+    gpg.revoke_subkey(name, 2, at="20310201T000000")
+    assert "revoked" in refused(gpg, message, name, at=datetime(2031, 1, 6, tzinfo=UTC))
+
+
+def subkey_verdict(gpg: Gpg, name: str, message: bytes, days: int) -> str | None:
+    with Keyring([gpg.public(name)], gpg.env) as ring:
+        return verdict(ring, message, datetime(2031, 1, 1, tzinfo=UTC), days * 86_400)
+
+
+@pytest.fixture(scope="module")
+def one(gpg: Gpg, key: str) -> Iterator[tuple[Keyring, tuple[bytes, ...]]]:
+    """A keyring, and messages by its key, compressed in all ways."""
+    with Keyring([gpg.public(key)], gpg.env) as ring:
+        yield ring, tuple(gpg.sign(CONTENT, key, options=("--compress-algo", how)) for how in ("none", "zip", "bzip2"))
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(which=st.integers(0, 2), at=st.integers(0, 400), cut=st.integers(0, 3), put=st.binary(max_size=3))
+def test_a_changed_message_never_says_anything_else(
+    one: tuple[Keyring, tuple[bytes, ...]], which: int, at: int, cut: int, put: bytes
+) -> None:
+    """
+    Whatever is changed, taken out or put in: it is refused, or says what was signed.
+    """
+    ring, messages = one
+    whole = messages[which]
+    bent = whole[:at] + put + whole[at + cut :]
+    try:
+        vouched = ring.verify(bent, now())
+    except (FormatError, GpgSignatureError):
+        assert bent != whole
+    else:
+        assert (CONTENT, ring.fingerprints) == (vouched.content, (vouched.fingerprint,))

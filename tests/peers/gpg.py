@@ -36,9 +36,9 @@ class Gpg:
         listed = self.run("--with-colons", "--fixed-list-mode", "-k", f"={name} <{name}@example.com>").stdout
         return next(line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr:"))
 
-    def subkey(self, fingerprint: str, kind: str = "ed25519") -> str:
+    def subkey(self, fingerprint: str, kind: str = "ed25519", *, lasts: str = "0", at: str | None = None) -> str:
         """Give a key a subkey that signs, and return the fingerprint of that."""
-        self.run("--passphrase", "", "--quick-add-key", fingerprint, kind, "sign", "0")
+        self.run("--passphrase", "", "--quick-add-key", fingerprint, kind, "sign", lasts, at=at)
         listed = self.run("--with-colons", "-k", fingerprint).stdout
         return [line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr:")][-1]
 
@@ -55,6 +55,11 @@ class Gpg:
         """Revoke a key."""
         certificate = self.home / "openpgp-revocs.d" / f"{fingerprint}.rev"
         self.run("--import", stdin=certificate.read_bytes().replace(b":-----BEGIN", b"-----BEGIN"))
+
+    def revoke_subkey(self, fingerprint: str, number: int, *, at: str | None = None) -> None:
+        """Revoke a subkey of a key, the first of which is number 1."""
+        words = f"key {number}\nrevkey\ny\n0\n\ny\nsave\n".encode()
+        self.run("--command-fd=0", "--expert", "--edit-key", fingerprint, stdin=words, at=at)
 
     def forget_passphrases(self) -> None:
         """Have the agent forget what it was told."""

@@ -51,13 +51,17 @@ def open_message(raw: bytes, largest: int) -> SignedMessage:
         _fault("its signature is not the one that was announced, over binary content")
     if once[2] not in _DIGESTS:
         _fault("its signature is over a digest that is too weak")
+    issuer = once[4:12].hex().upper()
+    said = _subpackets(signature)
+    if said is None or said.issuers != {issuer}:
+        _fault("its signature is not by the key that was announced")
     begin = 6 + literal[1] if len(literal) > 1 else 6  # after kind, name and date
     if len(literal) < begin or literal[:1] not in {b"b", b"t", b"u"}:
         _fault("its literal packet is damaged")
     content = literal[begin:]
     if len(content) > largest:
         _fault(f"its content is longer than {largest} bytes")
-    return SignedMessage(issuer=once[4:12].hex().upper(), content=content)
+    return SignedMessage(issuer=issuer, content=content)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,32 +1,82 @@
 """GPG signatures, made and verified by ``gpg``.
 
 Only status lines are believed, never what ``gpg`` says to people, its exit code alone, or the text that it gives out.
-``gpg`` is handed no name but whole fingerprints, no passphrase but through its standard input, and no message that
-``dialects.openpgp`` has not looked through. What was signed is verified before it is given out. Who is to be believed
-is decided by the keys in a home of its own, which holds no others and is gone afterwards.
+``gpg`` is handed no name but whole fingerprints, no passphrase but through its standard input, and no message or key
+that ``dialects.openpgp`` has not looked through. What was signed is verified before it is given out. Who is to be
+believed is decided by the keys in a home of its own, which holds no others and is gone afterwards.
 """
 
 from __future__ import annotations
 
 import re
+import resource
 import shutil
 import tempfile
+import threading
+import weakref
+from contextlib import suppress
+from copy import copy
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from trustreg.dialects import openpgp
-from trustreg.errors import FormatError, GpgError, GpgSignatureError, PassphraseError, SettingError
+from trustreg.errors import GpgError, GpgSignatureError, PassphraseError, SettingError
 from trustreg.ports import Vouched
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from trustreg.dialects.openpgp import PublicKey, SignedMessage
     from trustreg.io.passphrases import Passphrases
 
 
+class Keyrings:
+    """Verifies messages by keys as they come, and keeps a :class:`Keyring` for each set of them. Threads may share it.
+
+    Close it, or use ``with``; what is left at the exit of Python is removed then.
+
+    Args:
+        env: The environment of ``gpg``.
+        most: How many keyrings to keep; of more, those go that were not used for longest.
+    """
+
+    def __init__(self, env: Mapping[str, str], most: int = 256) -> None:
+        self._env, self._most = dict(env), most
+        self._kept: dict[frozenset[bytes], Keyring] = {}  # the one that was used last comes last
+        self._lock = threading.Lock()
+
+    def verify(self, keys: tuple[bytes, ...], message: bytes, now: datetime) -> Vouched:
+        """Return what *message* says, if one of *keys* signed it: see :meth:`Keyring.verify`."""
+        return self._ring(frozenset(keys)).verify(message, now)
+
+    def close(self) -> None:
+        """Remove all keyrings."""
+        with self._lock:
+            kept, self._kept = self._kept, {}
+        for ring in kept.values():
+            ring.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _ring(self, keys: frozenset[bytes]) -> Keyring:
+        with self._lock:
+            ring = self._kept.pop(keys, None) or Keyring(sorted(keys), self._env)
+            self._kept[keys] = ring
+            if len(self._kept) > self._most:
+                del self._kept[next(iter(self._kept))]  # its home goes when nobody uses it any more
+            return ring
+
+
 class Keyring:
-    """A home of ``gpg`` that holds *keys*, exported public keys, and nothing else. Close it, or use ``with``.
+    """Verifies messages by *keys*, exported public keys, and by nothing else. Threads may share it.
+
+    It has a home of ``gpg`` of its own, which is made anew if somebody removes it meanwhile. Close it, or use ``with``.
 
     Raises:
         GpgError: There is no gpg, or it does not work.
@@ -34,22 +84,21 @@ class Keyring:
     """
 
     def __init__(self, keys: Sequence[bytes], env: Mapping[str, str]) -> None:
-        self._home = Path(tempfile.mkdtemp(prefix="gpg-"))  # 0700
-        try:
-            self._gpg = _program(env, self._home, ("--no-autostart", "--lock-never"))
-            imported = [self._import(key) for key in keys]
-        except BaseException:
-            self.close()
-            raise
-        self.fingerprints = tuple(dict.fromkeys(imported))
-        """Of the primary keys, 40 or 64 upper-case hex digits."""
+        self._keys = {one.fingerprint: one for key in keys for one in openpgp.open_keys(key)}
+        self._ids = {keyid: one for one in self._keys.values() for keyid in one.ids}
+        self.fingerprints = tuple(self._keys)
+        """Of the primary keys, 40 upper-case hex digits."""
+        self._env = dict(env)
+        self._lock = threading.Lock()
+        self._home = _Home(self._keys.values(), self._env)
 
     def verify(self, message: bytes, now: datetime, largest: int = 64 << 10) -> Vouched:
         """Return what *message* says, if one of the keys signed it.
 
         Args:
             message: The message, opaque and binary.
-            now: The time; a signature from the future is none.
+            now: The time at which it has to be good, whatever gpg's own clock says; a signature from the future, five
+                minutes and more, is none.
             largest: How many bytes may have been signed.
 
         Raises:
@@ -58,29 +107,19 @@ class Keyring:
             GpgError: gpg does not work.
         """
         opened = openpgp.open_message(message, largest)
-        result = self._gpg.decrypt(message)
-        said = _status(result.stderr)
-        counts = {word: sum(line[0] == word for line in said) for word in ("NEWSIG", "GOODSIG", "VALIDSIG")}
-        bad = [line[0] for line in said if line[0] in _BAD]
-        if bad or set(counts.values()) != {1} or result.returncode != 0:
-            raise GpgSignatureError(opened.issuer, _PROBLEMS.get(next(iter(bad), ""), "gpg does not call it good"))
-        fields = next(line for line in said if line[0] == "VALIDSIG")[1:]
-        if len(fields) < 10 or fields[9] not in self.fingerprints:
-            raise GpgSignatureError(opened.issuer, "it is by a key that was not asked for")
-        if fields[7] not in _DIGESTS or fields[8] != "00":
-            raise GpgSignatureError(
-                opened.issuer, "it is made over a digest that is too weak, or not over binary content"
-            )
-        made = datetime.fromtimestamp(int(fields[2]), UTC)
-        if made > now + _SKEW:
-            raise GpgSignatureError(opened.issuer, f"it claims to be from the future, {made:%Y-%m-%dT%H:%M:%SZ}")
-        if result.data != opened.content:
-            raise GpgSignatureError(opened.issuer, "gpg read something else in it")
-        return Vouched(content=opened.content, fingerprint=fields[9], made=made)
+        if opened.issuer not in self._ids:
+            raise GpgSignatureError(opened.issuer, _PROBLEMS["NO_PUBKEY"])
+        home = self._current()
+        try:
+            return self._judge(opened, home.ask(message, now, len(opened.content)), now)
+        except (GpgSignatureError, GpgError):
+            if home.is_whole():
+                raise
+        return self._judge(opened, self._current().ask(message, now, len(opened.content)), now)
 
     def close(self) -> None:
-        """Remove it."""
-        shutil.rmtree(self._home, ignore_errors=True)
+        """Remove its home."""
+        self._home.remove()
 
     def __enter__(self) -> Self:
         return self
@@ -88,12 +127,87 @@ class Keyring:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _import(self, key: bytes) -> str:
-        result = self._gpg.import_keys(key)
-        found: set[str] = set(result.fingerprints)
-        if len(found) != 1 or result.sec_read:
-            raise FormatError("GPG key", "", "exactly one public key is due")
-        return found.pop()
+    def _current(self) -> _Home:
+        """Return the home, made anew where it is not as it was made."""
+        with self._lock:
+            if not self._home.is_whole():
+                self._home.remove()
+                self._home = _Home(self._keys.values(), self._env)
+            return self._home
+
+    def _judge(self, opened: SignedMessage, answer: _Answer, now: datetime) -> Vouched:
+        said = answer.said
+        counts = {word: sum(line[0] == word for line in said) for word in ("NEWSIG", "GOODSIG", "VALIDSIG")}
+        bad = [line[0] for line in said if line[0] in _BAD]
+        if bad or set(counts.values()) != {1} or answer.code != 0:
+            raise GpgSignatureError(opened.issuer, _PROBLEMS.get(next(iter(bad), ""), "gpg does not call it good"))
+        fields = next(line for line in said if line[0] == "VALIDSIG")[1:]
+        key: PublicKey | None = self._keys.get(fields[9]) if len(fields) > 9 else None
+        if key is None or fields[0] not in {key.fingerprint, *key.subkeys}:
+            raise GpgSignatureError(opened.issuer, _PROBLEMS["NO_PUBKEY"])
+        if fields[0] in key.weak:
+            raise GpgSignatureError(opened.issuer, "its key is too short")
+        if fields[7] not in _DIGESTS or fields[8] != "00":
+            raise GpgSignatureError(
+                opened.issuer, "it is made over a digest that is too weak, or not over binary content"
+            )
+        made = datetime.fromtimestamp(int(fields[2]), UTC)
+        if made > now + _SKEW:
+            raise GpgSignatureError(opened.issuer, f"it claims to be from the future, {made:%Y-%m-%dT%H:%M:%SZ}")
+        if answer.content != opened.content:
+            raise GpgSignatureError(opened.issuer, "gpg read something else in it")
+        return Vouched(content=opened.content, fingerprint=key.fingerprint, made=made)
+
+
+class _Answer(NamedTuple):
+    said: list[list[str]]  # the words of each status line
+    content: bytes
+    code: int
+
+
+class _Home:
+    """A home of ``gpg`` that holds *keys* and nothing else. It goes with this object, if it is not removed before."""
+
+    def __init__(self, keys: Iterable[PublicKey], env: Mapping[str, str]) -> None:
+        path = Path(tempfile.mkdtemp(prefix="gpg-"))  # 0700
+        self.remove = weakref.finalize(self, shutil.rmtree, path, ignore_errors=True)
+        self._ring = path / "keys.gpg"  # what gpg exports is a keyring as it is: nothing has to be imported
+        self._ring.write_bytes(b"".join(key.raw for key in keys))
+        self._mark = self._stamp()
+        self._gpg = copy(_prototype(tuple(sorted(env.items()))))
+        self._gpg.gnupghome, self._gpg.keyring = str(path), [str(self._ring)]
+
+    def is_whole(self) -> bool:
+        """Say whether the keys are there as they were put there."""
+        try:
+            return self._stamp() == self._mark
+        except OSError:
+            return False
+
+    def ask(self, message: bytes, now: datetime, largest: int) -> _Answer:
+        """Return what gpg says of *message* at *now*, and what it read in it, at most *largest* bytes.
+
+        Raises:
+            GpgError: It did not come to an answer.
+        """
+        seconds = int(now.timestamp())
+        if not 0 < seconds < 1 << 32:
+            raise GpgError(f"it cannot judge at {now:%Y-%m-%d}")
+        options = [f"--faked-system-time={seconds}!", f"--max-output={max(largest, 1)}"]
+        try:
+            result = self._gpg.decrypt(message, extra_args=options)
+        except OSError as exc:
+            raise GpgError("it cannot be run") from exc
+        if result.returncode < 0:
+            raise GpgError(f"it was ended by signal {-result.returncode}, at the latest after {_LONGEST} s")
+        said = _status(result.stderr)
+        if not said:
+            raise GpgError(f"it ended with {result.returncode} and said nothing")
+        return _Answer(said, result.data, result.returncode)
+
+    def _stamp(self) -> tuple[int, int, int]:
+        seen = self._ring.stat()
+        return seen.st_ino, seen.st_size, seen.st_mtime_ns
 
 
 class GpgSigner:
@@ -191,15 +305,42 @@ class GpgSigner:
         raise GpgError(f"it did not sign with key {self.fingerprint}: {' '.join(sorted(words)) or 'it gave no reason'}")
 
 
-def _program(env: Mapping[str, str], home: Path | None, options: Sequence[str] = ()) -> Any:
+def _program(env: Mapping[str, str], home: Path | None, options: Sequence[str] = (), kind: Any = None) -> Any:
     try:
         import gnupg  # type: ignore[import-untyped,unused-ignore]
     except ImportError as exc:
         raise GpgError("python-gnupg is not installed") from exc  # it is a dependency
     try:
-        return gnupg.GPG(gnupghome=home and str(home), env=dict(env), options=[*_OPTIONS, *options])
+        made = (kind or gnupg.GPG)(gnupghome=home and str(home), env=dict(env), options=[*_OPTIONS, *options])
     except (OSError, ValueError) as exc:
         raise GpgError("it cannot be run") from exc
+    return made
+
+
+@cache
+def _prototype(env: tuple[tuple[str, str], ...]) -> Any:
+    """Return a ``gnupg.GPG`` for the verifying, which asked gpg for its version once, and needs a home yet."""
+    import gnupg
+
+    class Verifying(gnupg.GPG):  # type: ignore[misc,unused-ignore]
+        """Reads all that comes of one process without a thread for each pipe, and for so long only."""
+
+        def _handle_io(self, args: list[str], message: Any, result: Any, *_: object, **__: object) -> Any:
+            with self._open_subprocess(args) as process:
+                clock = threading.Timer(_LONGEST, process.kill)
+                clock.daemon = True
+                clock.start()
+                try:
+                    with suppress(AttributeError, OSError):  # a system without such limits, or a process that is over
+                        resource.prlimit(process.pid, resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+                    result.data, told = process.communicate(message.read())
+                finally:
+                    clock.cancel()
+                    process.kill()  # where it did not end of itself
+            result.stderr, result.returncode = told.decode("latin-1"), process.returncode
+            return result
+
+    return _program(dict(env), None, ("--no-autostart", "--lock-never"), Verifying)
 
 
 def _status(stderr: str) -> list[list[str]]:
@@ -211,6 +352,8 @@ def _status(stderr: str) -> list[list[str]]:
 _MARK = "[GNUPG:] "
 _FINGERPRINT = re.compile(r"[0-9A-F]{40}(?:[0-9A-F]{24})?")
 _SKEW: Final = timedelta(minutes=5)  # between the clocks of two machines
+_LONGEST = 20  # seconds; a verification takes a few thousandths of one
+_MEMORY = 1 << 30  # bytes of addresses; gpg has 20 MB of them
 _OPTIONS = (
     "--trust-model=always",
     "--no-auto-key-locate",

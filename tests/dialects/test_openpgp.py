@@ -163,7 +163,7 @@ def test_one_bit_is_refused_or_changes_what_is_found(at: int, bit: int) -> None:
     raw = bytearray(message())
     raw[at] ^= 1 << bit
     with suppress(FormatError):
-        assert open_message(bytes(raw), MOST).content
+        assert open_message(bytes(raw), MOST).content in raw
 
 
 # --- keys ----------------------------------------------------------------------------------------------------------

@@ -243,12 +243,12 @@ class Verifier:
         self._locks: dict[Gun, Lock] = {}
         self._guard = Lock()
 
-    def verify(self, image: Reference, now: datetime, *, compare: bool = True) -> Trusted:
+    def verify(self, image: Reference, now: datetime, *, compare: bool = True, roles: tuple[str, ...] = ()) -> Trusted:
         """Require *image* to be what its publishers signed.
 
         By tag, the signed digest has to be the one that the registry serves now; *compare* false leaves the
         registry alone and only resolves the tag. By digest, some tag that counts has to be bound to it. With tag
-        and digest both, the tag has to be bound to that digest.
+        and digest both, the tag has to be bound to that digest. Where *roles* are given, only their word counts.
 
         Where the repository had another collection before, whose word counts until after *now*, and the new one does
         not say yes, the old one may: see :class:`Previous`.
@@ -259,13 +259,13 @@ class Verifier:
                 them gave none, or what the other said was no yes.
         """
         try:
-            return self._verify(image, now, compare=compare)
+            return self._verify(image, now, roles, compare=compare)
         except (UntrustedError, UnavailableError) as exc:
             previous = self._previous_of(image.gun)
             if previous is None or now >= previous.until:
                 raise
             try:
-                found = self._verifier_before().verify(image, now, compare=compare)
+                found = self._verifier_before().verify(image, now, compare=compare, roles=roles)
             except (UntrustedError, UnavailableError) as before:
                 both = isinstance(exc, UntrustedError) and isinstance(before, UntrustedError)
                 kind = NeitherError if both else NeitherKnownError
@@ -289,9 +289,10 @@ class Verifier:
             self._before = self._before or Verifier(site, self._registry, self._max_age)
         return self._before
 
-    def _verify(self, image: Reference, now: datetime, *, compare: bool) -> Trusted:
+    def _verify(self, image: Reference, now: datetime, roles: tuple[str, ...], *, compare: bool) -> Trusted:
+        find = self._by_tag if image.tag else self._by_digest
         with self._one(image.gun):
-            opened, found = self._read(image.gun, now, lambda opened: self._find(opened, image))
+            opened, found = self._read(image.gun, now, lambda opened: find(opened, image, roles))
             expires = opened.workflow.expires(found.chain)
         digest, length = content_of(found.name, found.meta)
         tag = found.name.removeprefix(opened.site.prefix(image.gun))
@@ -373,9 +374,6 @@ class Verifier:
             if opened.at == now or opened.serves(now, self._max_age):  # it may have loaded what has expired since
                 return opened, found
 
-    def _find(self, opened: "Opened", image: Reference) -> Found:
-        return self._by_tag(opened, image) if image.tag else self._by_digest(opened, image)
-
     def _refreshed(self, gun: Gun, now: datetime) -> "Opened":
         home = self._home(gun)
         opened = self._open.get(home)
@@ -389,20 +387,20 @@ class Verifier:
                 self._open[home] = opened
         return opened
 
-    def _by_tag(self, opened: "Opened", image: Reference) -> Found:
-        name, roles = opened.site.target(image), opened.site.roles
-        found = opened.drive(opened.workflow.find(name, roles))
+    def _by_tag(self, opened: "Opened", image: Reference, required: tuple[str, ...]) -> Found:
+        name, tree = opened.site.target(image), opened.site.dialect.rules.tree
+        found = _look(opened, name, required)
         if found is None:
-            asked = (TARGETS,) if opened.site.dialect.rules.tree else roles
+            asked = required or ((TARGETS,) if tree else opened.site.roles)
             elsewhere = (role for role, part in opened.workflow.roles.items() if name in part.signed.targets)
             raise UnsignedError(str(image.gun), image.tag or "", asked, tuple(sorted(set(elsewhere) - set(asked))))
         return found
 
-    def _by_digest(self, opened: "Opened", image: Reference) -> Found:
+    def _by_digest(self, opened: "Opened", image: Reference, required: tuple[str, ...]) -> Found:
         """Find a tag that resolves to the digest; a tag that another role has since bound elsewhere is none."""
         digest, workflow = image.digest, opened.workflow
         assert digest is not None  # noqa: S101 # a reference has a tag or a digest
-        wanted, prefix, roles = bytes.fromhex(digest.hex), opened.site.prefix(image.gun), opened.site.roles
+        wanted, prefix, roles = bytes.fromhex(digest.hex), opened.site.prefix(image.gun), required or opened.site.roles
         failed: dict[str, UntrustedError] = {}
         if opened.site.dialect.rules.tree:
             failed = opened.drive(workflow.delegated())
@@ -410,12 +408,18 @@ class Verifier:
         for role in roles:
             targets = opened.drive(workflow.load(role))
             for name in _names_with(targets, prefix, digest.algorithm, wanted):
-                found = opened.drive(workflow.find(name, roles))
+                found = _look(opened, name, required)
                 if found and found.meta.hashes.get(digest.algorithm) == wanted:
                     return found
         for failure in failed.values():
             raise failure  # what it would have said is not known
-        raise DigestUnsignedError(str(image.gun), str(digest), roles)
+        raise DigestUnsignedError(str(image.gun), str(digest), required or roles)
+
+
+def _look(opened: "Opened", name: str, required: tuple[str, ...]) -> Found | None:
+    """Return what readers find as *name*; where roles are *required*, only if it is one of them that says so."""
+    found = opened.drive(opened.workflow.find(name, required or opened.site.roles))
+    return found if found and (not required or found.role in required) else None
 
 
 def refresh(site: Site, now: datetime) -> "Opened":

@@ -387,6 +387,96 @@ class GpgSignatureError(UntrustedError):
 
 
 @dataclass(eq=False)
+class NoSignatureError(UntrustedError):
+    """None of the keys that are asked for signed a manifest; ``others`` is how many other signatures there are."""
+
+    code = "no-signature"
+    image: str
+    digest: str
+    keys: tuple[str, ...]
+    places: tuple[str, ...]
+    others: int = 0
+
+    def __str__(self) -> str:
+        others = f" ({self.others} others are there)" if self.others else ""
+        looked = f", in {' or '.join(self.places)}" if self.places else ""
+        return f"{self.image} ({self.digest}) has no signature by {' or '.join(self.keys)}{others}{looked}"
+
+    @property
+    def remedy(self) -> str:
+        """What a person can do about it."""
+        return (
+            "if it is to be trusted, somebody who has one of these keys signs it; see also `trustreg signatures list`"
+        )
+
+
+@dataclass(eq=False)
+class SignatureError(UntrustedError):
+    """A signature at ``where``, of which ``key`` may be the one, does not hold."""
+
+    code = "signature"
+    where: str
+    key: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"the signature at {self.where} is refused for {self.key}: {self.problem}"
+
+
+@dataclass(eq=False)
+class IdentityError(UntrustedError):
+    """A good signature by ``key`` bears the name ``signed``, which does not do for the image."""
+
+    code = "identity"
+    image: str
+    key: str
+    signed: str
+    wanted: str
+
+    def __str__(self) -> str:
+        return f"{self.key} signed this manifest as {self.signed}, and {self.image} was asked for ({self.wanted})"
+
+    @property
+    def remedy(self) -> str:
+        """What a person can do about it."""
+        return "use the name that was signed, or have the image signed under this one"
+
+
+@dataclass(eq=False)
+class SignedDigestError(UntrustedError):
+    """A good signature by ``key`` is kept with a manifest that it is not about."""
+
+    code = "signed-digest"
+    where: str
+    key: str
+    expected: str
+    signed: str
+
+    def __str__(self) -> str:
+        return f"the signature by {self.key} at {self.where} is of {self.signed}, and kept with {self.expected}"
+
+
+@dataclass(eq=False)
+class PolicyRefusedError(UntrustedError):
+    """An image is not as a rule of the policy demands; ``codes`` and ``reasons`` say what did not hold."""
+
+    code = "policy-refused"
+    image: str
+    rule: str
+    where: str
+    codes: tuple[str, ...]
+    reasons: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.image} is refused by the rule {self.rule} ({self.where}): {'; '.join(self.reasons)}"
+
+    @property
+    def remedy(self) -> str:
+        """What a person can do about it."""
+        return "see `trustreg policy explain` for each requirement of the rule"
+
+
+@dataclass(eq=False)
 class NeitherError(UntrustedError):
     """Neither the collection that is in use nor the one before says yes; both were asked."""
 
@@ -594,6 +684,21 @@ class NeitherKnownError(UnavailableError):
 
     def __str__(self) -> str:
         return f"{self.new}; and the collection before: {self.old}"
+
+
+@dataclass(eq=False)
+class PolicyUnknownError(UnavailableError):
+    """Whether an image is as a rule of the policy demands could not be found out; ``reasons`` say why."""
+
+    code = "policy-unknown"
+    image: str
+    rule: str
+    where: str
+    codes: tuple[str, ...]
+    reasons: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"the rule {self.rule} ({self.where}) gives no answer for {self.image}: {'; '.join(self.reasons)}"
 
 
 @dataclass(eq=False)

@@ -7,6 +7,7 @@ Source: containers/image ``docs/containers-policy.json.5.md``, ``signature/polic
 ``docker/policyconfiguration/naming.go``.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final, Literal, TypeAlias
@@ -36,6 +37,10 @@ class Identity:
     name: str = ""
     by: str = ""
 
+    def __str__(self) -> str:
+        what = f" {self.name}" if self.name else ""
+        return f"identity {self.way}{what}{f' as {self.by}' if self.by else ''}"
+
     def admits(self, asked: Reference, signed: str) -> bool:
         """Say whether a signature that names *signed* may count for *asked*, which has a tag or a digest.
 
@@ -44,7 +49,7 @@ class Identity:
         try:
             named = written(signed)
             if self.way in {"repository", "exact-repository"}:
-                return named.repository == (asked.repository if self.way == "repository" else _repository(self.name))
+                return named.repository == (asked.repository if self.way == "repository" else repository(self.name))
             wanted = self._wanted(asked)
         except NameFormError:
             return False
@@ -110,8 +115,44 @@ def prefixes(name: str) -> Iterator[str]:
         name = name.rpartition("/")[0]
 
 
-def _repository(text: str) -> str:
+def repository(text: str) -> str:
+    """Read the name of a repository, and return it normalised.
+
+    Raises:
+        NameFormError: It is none, or has a tag or a digest.
+    """
     named = written(text)
     if named.tag or named.digest:
         raise NameFormError(text, "repository", "it has a tag or a digest")
     return named.repository
+
+
+def scope_problem(text: str) -> str | None:
+    """Return why *text* is no scope, or ``None``: it has to be as :func:`scopes` spells some.
+
+    Nothing is made of it that it does not say: a scope without a host would cover nothing.
+    """
+    if text.startswith("*."):
+        return None if _HOST.fullmatch(text[2:]) else "only the name of a domain, in lower case, follows *."
+    host, slash, rest = text.partition("/")
+    if not (_HOST_AND_PORT.fullmatch(host) and _is_host(host)):
+        return "it does not begin with the host of a registry, in lower case; Docker Hub's is docker.io"
+    if not slash:
+        return None
+    try:
+        named = written(text)
+    except NameFormError as exc:
+        return exc.problem
+    if named.tag and named.digest:
+        return "it has a tag and a digest"
+    has_end = named.tag or named.digest
+    as_is = named.domain == host and (not has_end or named.path == rest.partition("@")[0].partition(":")[0])
+    return None if as_is else f"written out, it is {named}"
+
+
+def _is_host(text: str) -> bool:
+    return bool({".", ":"} & set(text)) or text == "localhost"
+
+
+_HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\]")
+_HOST_AND_PORT = re.compile(rf"(?:{_HOST.pattern})(?::[0-9]{{1,5}})?")

@@ -7,6 +7,7 @@ Source for scopes and their order: containers/image ``docs/containers-policy.jso
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
@@ -195,11 +196,14 @@ class Policy:
         object.__setattr__(self, "aliases", MappingProxyType(dict(self.aliases)))
 
     def logical(self, image: Reference) -> Reference:
-        """Return the name under which *image* is signed, where it is called otherwise in a mirror."""
+        """Return the name under which *image* is signed, where it is called otherwise in a mirror.
+
+        Its host is in lower case: nobody gets around a rule by the way that a name is written.
+        """
+        image = replace(image, domain=image.domain.lower())
         for prefix in prefixes(image.repository):
             if prefix in self.aliases:
-                whole = f"{self.aliases[prefix]}{image.repository[len(prefix) :]}"
-                domain, _, path = whole.partition("/")
+                domain, _, path = f"{self.aliases[prefix]}{image.repository[len(prefix) :]}".partition("/")
                 return Reference(domain, path, image.tag, image.digest)
         return image
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped,unused-ignore]
 
 import trustreg
 from tests.docs import cli_reference
@@ -15,6 +18,10 @@ from tests.docs.pages import ROOT
 from tests.test_errors import CONCRETE
 from trustreg import forecast
 from trustreg.cli.entry import exit_code
+from trustreg.dialects import policy1
+from trustreg.io.yaml import read
+from trustreg.metadata import Key
+from trustreg.policy import GpgKey, PlainKey
 from trustreg.report import sheet
 
 if TYPE_CHECKING:
@@ -164,3 +171,37 @@ def test_every_method_is_on_the_page(kind: type) -> None:
     By its name.
     """
     assert [] == [name for name in vars(kind) if not name.startswith("_") and f"{name}(" not in LIBRARY]
+
+
+def test_the_policy_on_the_page_is_one() -> None:
+    """
+    The example of the policy file is accepted, by the schema too; and every member that there is stands on the page.
+    """
+    page = (REFERENCE / "policy.md").read_text()
+    (example,) = re.findall(r"^```yaml policy\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    document = read(example.encode(), "policy.md").value
+    schema = json.loads((Path(trustreg.__file__).parent / "schemas" / "policy.schema.json").read_text())
+    Draft202012Validator(schema).validate(document)
+    policy1.read(document, "policy.md", "", lambda _: 0, _AnyKeys())
+    named = set(re.findall(r"`([a-z_]+)[`:]", page)) | set(re.findall(r"[`{, ]([a-z_]+):", page))
+
+    assert _members(schema) - named == set()
+
+
+class _AnyKeys:
+    """Takes any file for a key."""
+
+    def gpg(self, name: str, text: str, path: str) -> GpgKey:
+        return GpgKey(name=name, raw=f"{text} {path}".encode())
+
+    def plain(self, name: str, text: str, path: str) -> PlainKey:
+        return PlainKey(name=name, key=Key(id=text, kind="ed25519"), fingerprint=path)
+
+
+def _members(schema: object) -> set[str]:
+    if isinstance(schema, list):
+        return {name for part in schema for name in _members(part)}
+    if not isinstance(schema, dict):
+        return set()
+    own = set(schema["properties"]) if isinstance(schema.get("properties"), dict) else set()
+    return own | {name for part in schema.values() for name in _members(part)}

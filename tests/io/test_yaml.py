@@ -38,7 +38,7 @@ def test_values_know_their_lines() -> None:
     }
     assert [tree.line(path) for path in ("version", "rules", "rules[0].require.any[1]", "rules[1].until")] == [
         2,
-        4,
+        3,
         6,
         8,
     ]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Tree(NamedTuple):
-    """A document: dicts, lists, text, numbers, true, false and ``None``; and the lines its values begin in, by path.
+    """A document: dicts, lists, text, numbers, true, false and ``None``; and the lines they stand in, by path.
 
     A path is that of :class:`trustreg.dialects.reading.Members`, ``rules[0].require.gpg``; that of the whole is "".
     """
@@ -28,7 +28,7 @@ class Tree(NamedTuple):
     lines: dict[str, int]
 
     def line(self, path: str) -> int:
-        """Return the line in which the value at *path* begins, or that of what it is missing in."""
+        """Return the line in which *path*, its key, begins; or that of what it is missing in."""
         while path and path not in self.lines:
             path = re.sub(r"(?:\.|^)[^.]*\Z|\[[0-9]+\]\Z", "", path)
         return self.lines.get(path, 1)
@@ -71,8 +71,8 @@ class _Reading:
     def refused(self, problem: str, line: int) -> SettingError:
         return SettingError(f"{self._source}:{line}", problem)
 
-    def value(self, node: Any, path: str) -> Any:
-        line = node.start_mark.line + 1
+    def value(self, node: Any, path: str, begins: Any = None) -> Any:
+        line = (begins or node).start_mark.line + 1
         if (left := self._left - 1) < 0:
             raise self.refused(f"it holds more than {_MOST} values", line)
         self._left, self.lines[path] = left, line
@@ -86,7 +86,7 @@ class _Reading:
                 raise self.refused("a key has to be text", key.start_mark.line + 1)
             if key.value in found:
                 raise self.refused(f"{key.value!r} stands here twice", key.start_mark.line + 1)
-            found[key.value] = self.value(item, f"{path}.{key.value}" if path else key.value)
+            found[key.value] = self.value(item, f"{path}.{key.value}" if path else key.value, key)
         return found
 
 

@@ -1,0 +1,108 @@
+"""Policies from files, with the keys that they name: those of trustreg in YAML, and ``policy.json``.
+
+A file that is called ``….json`` is a policy of containers; any other is one of trustreg. Neither it nor a key that it
+names may be one that just anybody may write to. All of it is read at once, used or not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trustreg.dialects import openpgp, plainkeys, policy1
+from trustreg.errors import FileError, FormatError, KeyFileError, PolicyError, SettingError
+from trustreg.io import yaml
+from trustreg.io.settings import read_unspoilt
+from trustreg.policy import GpgKey
+
+if TYPE_CHECKING:
+    from trustreg.policy import PlainKey, Policy
+
+
+def load(path: Path) -> Policy:
+    """Read the policy at *path*.
+
+    Raises:
+        PolicyError: It is none, or a key is of no use.
+        FileError: The file, or one that it names, cannot be read.
+    """
+    files = _Files(path)
+    raw = files.read(path)
+    if path.suffix == ".json":
+        from trustreg.dialects import policyjson
+
+        return files.sealed(policyjson.read(raw, str(path), files.named))
+    try:
+        tree = yaml.read(raw, str(path))
+    except SettingError as exc:
+        source, _, line = exc.source.rpartition(":")
+        raise PolicyError(source, int(line), "", exc.problem) from exc
+    keys = _Keys(files, str(path), tree)
+    try:
+        policy = policy1.read(tree.value, str(path), "", tree.line, keys)
+    except FormatError as exc:
+        raise PolicyError(str(path), tree.line(exc.path), exc.path, exc.problem) from exc
+    return files.sealed(policy)
+
+
+class _Files:
+    """The files that a policy consists of."""
+
+    def __init__(self, path: Path) -> None:
+        self._folder, self._all = path.parent, hashlib.sha256()
+
+    def read(self, path: Path) -> bytes:
+        raw = read_unspoilt(str(path))
+        if raw is None:
+            raise FileError(str(path), "there is no such file")
+        self._all.update(len(raw).to_bytes(8, "big") + raw)
+        return raw
+
+    def named(self, text: str) -> bytes:
+        """Read the file that a policy calls *text*, from where that is."""
+        try:
+            return self.read(self._folder / Path(text).expanduser())
+        except (RuntimeError, ValueError) as exc:
+            raise FileError(text, "this is not the name of a file") from exc
+
+    def sealed(self, policy: Policy) -> Policy:
+        """Return *policy* with the digest of all that was read for it."""
+        from dataclasses import replace
+
+        return replace(policy, digest=self._all.hexdigest())
+
+
+class _Keys:
+    """The keys of a policy in YAML: each is a file, or stands in the policy itself."""
+
+    def __init__(self, files: _Files, source: str, tree: yaml.Tree) -> None:
+        self._files, self._source, self._tree = files, source, tree
+
+    def gpg(self, name: str, text: str, path: str) -> GpgKey:
+        raw = self._raw(text, path)
+        try:
+            found = openpgp.open_keys(raw)
+        except FormatError as exc:
+            raise self._fault(path, f"{name} is no public GPG key: {exc.problem}") from exc
+        fingerprints = tuple(key.fingerprint for key in found)
+        return GpgKey(name=name, raw=b"".join(key.raw for key in found), fingerprints=fingerprints)
+
+    def plain(self, name: str, text: str, path: str) -> PlainKey:
+        raw = self._raw(text, path)
+        try:
+            return plainkeys.read_pem(raw, name)
+        except KeyFileError as exc:
+            raise self._fault(path, f"{name} is no public key: {exc.problem}") from exc
+
+    def _raw(self, text: str, path: str) -> bytes:
+        if text.lstrip().startswith("-----BEGIN "):
+            return text.encode()
+        try:
+            return self._files.named(text)
+        except FileError as exc:
+            exc.hint = f"{self._source}:{self._tree.line(path)} names it"
+            raise
+
+    def _fault(self, path: str, problem: str) -> PolicyError:
+        return PolicyError(self._source, self._tree.line(path), path, problem)

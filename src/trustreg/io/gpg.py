@@ -200,7 +200,7 @@ class _Home:
             raise GpgError("it cannot be run") from exc
         if result.returncode < 0:
             raise GpgError(f"it was ended by signal {-result.returncode}, at the latest after {_LONGEST} s")
-        said = _status(result.stderr)
+        said = status(result.stderr)
         if not said:
             raise GpgError(f"it ended with {result.returncode} and said nothing")
         return _Answer(said, result.data, result.returncode)
@@ -231,7 +231,7 @@ class GpgSigner:
         if home and not home.is_dir():
             raise SettingError("GPG home", f"{home} is not a folder")
         self.fingerprint, self._passphrases = plain, passphrases
-        self._gpg = _program(env, home)
+        self._gpg = program(env, home)
         self._passphrase: str | None = None
         self.public: bytes = self._gpg.export_keys([plain], armor=False, minimal=True)
         """The public key, as others import it."""
@@ -292,7 +292,7 @@ class GpgSigner:
         result = self._gpg.sign(
             content, detach=False, clearsign=False, binary=True, passphrase=spelled, extra_args=options
         )
-        said = _status(result.stderr)
+        said = status(result.stderr)
         words = {line[0] for line in said}
         if result.returncode == 0 and "SIG_CREATED" in words and result.data:
             message: bytes = result.data
@@ -305,7 +305,8 @@ class GpgSigner:
         raise GpgError(f"it did not sign with key {self.fingerprint}: {' '.join(sorted(words)) or 'it gave no reason'}")
 
 
-def _program(env: Mapping[str, str], home: Path | None, options: Sequence[str] = (), kind: Any = None) -> Any:
+def program(env: Mapping[str, str], home: Path | None, options: Sequence[str] = (), kind: Any = None) -> Any:
+    """Return a ``gnupg.GPG``, or a *kind* of it, that works in *home*; raise :class:`GpgError` where there is none."""
     try:
         import gnupg  # type: ignore[import-untyped,unused-ignore]
     except ImportError as exc:
@@ -340,10 +341,10 @@ def _prototype(env: tuple[tuple[str, str], ...]) -> Any:
             result.stderr, result.returncode = told.decode("latin-1"), process.returncode
             return result
 
-    return _program(dict(env), None, ("--no-autostart", "--lock-never"), Verifying)
+    return program(dict(env), None, ("--no-autostart", "--lock-never"), Verifying)
 
 
-def _status(stderr: str) -> list[list[str]]:
+def status(stderr: str) -> list[list[str]]:
     """Return the words of each status line."""
     lines = (line.removeprefix(_MARK).split() for line in stderr.splitlines() if line.startswith(_MARK))
     return [line for line in lines if line]

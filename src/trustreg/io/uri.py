@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from trustreg.errors import KeyKindError, PassphraseError, SettingError, SignerError
 from trustreg.metadata import Signature
@@ -25,6 +25,7 @@ class UriSigner:
         uri: ``hsm:2?label=token``, ``file2:/path/to.pem``, …
         public: The public key; URIs do not name it.
         secret: Returns the secret of that name, when the signer asks for one: ``pin``.
+        scheme: What it is to sign in, where securesystemslib leaves a choice: for RSA keys.
 
     Raises:
         SettingError: No signer knows the scheme of *uri*.
@@ -32,10 +33,10 @@ class UriSigner:
         SignerError: There is no signer to be had: not installed, not plugged in, not reachable.
     """
 
-    def __init__(self, uri: str, public: PublicKey, secret: Callable[[str], str]) -> None:
+    def __init__(self, uri: str, public: PublicKey, secret: Callable[[str], str], scheme: str = "") -> None:
         self.uri = uri
         self.kind, self.public = describe(public)
-        self._public, self.scheme = public, _scheme(uri, public)
+        self._public, self.scheme = public, _scheme(uri, public, scheme)
         self._signer = self._connect(secret)
 
     def sign(self, payload: bytes, keyid: str, scheme: str = "") -> Signature:
@@ -92,10 +93,12 @@ class UriSigner:
         return value
 
 
-def _scheme(uri: str, public: PublicKey) -> str:
+def _scheme(uri: str, public: PublicKey, wanted: str) -> str:
     """Return what securesystemslib calls the way its signers sign with a key like *public*."""
-    if not isinstance(public, ec.EllipticCurvePublicKey):
-        return "ed25519" if isinstance(public, ed25519.Ed25519PublicKey) else "rsassa-pss-sha256"
+    if isinstance(public, ed25519.Ed25519PublicKey):
+        return "ed25519"
+    if isinstance(public, rsa.RSAPublicKey):
+        return wanted or "rsassa-pss-sha256"
     if (scheme := _CURVES.get(public.curve.name)) is None:
         raise KeyKindError(uri, f"ecdsa on {public.curve.name}", "no signer takes this curve")
     return scheme
@@ -112,6 +115,6 @@ _CURVES = {
     "secp521r1": "ecdsa-sha2-nistp521",
 }
 _ALIKE = {  # what Notary calls a scheme, or spells otherwise
-    "ecdsa-sha2-nistp256": ("ecdsa-p1363-sha256",),
+    "ecdsa-sha2-nistp256": ("ecdsa-p1363-sha256", "ecdsa-der-sha256"),
     "rsassa-pss-sha256": ("rsa-pss-sha256",),
 }

@@ -90,7 +90,8 @@ def find_scheme(public: PublicKey, keyid: str, scheme: str = "") -> Way:
         kind, ways = "ed25519", [Way("ed25519")]
     elif isinstance(public, ec.EllipticCurvePublicKey):
         kind = f"ecdsa on {public.curve.name}"
-        ways = [Way("ecdsa-p1363-sha256", fixed_width=True), *_CURVES.get(public.curve.name, ())]
+        notary, cosign = Way("ecdsa-p1363-sha256", fixed_width=True), Way("ecdsa-der-sha256")
+        ways = [notary, cosign, *_CURVES.get(public.curve.name, ())]
     else:
         kind = "rsa"
         ways = [Way("rsa-pss-sha256", padding=_pss(hashes.SHA256())), *_RSA]

@@ -264,6 +264,11 @@ def _certificate(der_form: bytes) -> "Certificate":
 
 
 def _sealed(block: _Block, source: str) -> SealedKey:
+    if block.label in _COSIGN:
+        raise _UnusableError(
+            "it is encrypted as cosign does it, and nothing here opens that: make a key here, or with openssl, which"
+            " cosign takes by `cosign import-key-pair`"
+        )
     if block.label not in _OPEN:
         raise _UnusableError(f"a {block.label} is of no use here: {_USABLE}")
     said = block.said
@@ -626,6 +631,7 @@ _OPENSSH_MAGIC = b"openssh-key-v1\0"
 _ENCRYPTED = "ENCRYPTED PRIVATE KEY"
 _OPENSSH = "OPENSSH PRIVATE KEY"
 _GO_LEGACY = "ED25519 PRIVATE KEY"
+_COSIGN = frozenset({"ENCRYPTED SIGSTORE PRIVATE KEY", "ENCRYPTED COSIGN PRIVATE KEY"})  # scrypt and NaCl's secretbox
 _OPEN: Mapping[str, Callable[[SealedKey, bytes | None], PrivateKey]] = {
     _ENCRYPTED: _open_encrypted,
     "PRIVATE KEY": _open_plain,

@@ -523,7 +523,7 @@ def test_an_hsm_that_is_not_as_it_should(token: Token) -> None:
     with pytest.raises(SignerError, match="could not find ECDSA private key on the PKCS#11 token"):
         UriSigner("hsm:9?label=release", public, lambda _: "5678").sign(b"x", "id")
     other = maker.P256.public_key()
-    with pytest.raises(SignerError, match="does not verify with the public key it was set up with"):
+    with pytest.raises(SignerError, match=r"does not verify as .* with the public key it was set up with"):
         UriSigner("hsm:2?label=release", other, lambda _: "5678").sign(b"x", "id")
 
 

@@ -10,12 +10,13 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding
 from securesystemslib import signer as theirs
 
+from trustreg.dialects.simple import SCHEMES
 from trustreg.errors import KeyKindError, PassphraseError, SettingError, SignerError, TrustregError
 from trustreg.io.uri import UriSigner
 from trustreg.metadata import Envelope, Key, Role, Signature, Signed
 from trustreg.sign.keyfile import key_id
 from trustreg.sign.signer import PrivateKey
-from trustreg.verify.signatures import verify
+from trustreg.verify.signatures import holds, verify
 from vectors.make import keys as maker
 
 PAYLOAD = b'{"_type":"Targets"}'
@@ -101,6 +102,34 @@ def test_longer_curves_do_not_sign_for_notary(private: ec.EllipticCurvePrivateKe
     assert f"ecdsa-sha2-nistp{private.curve.key_size}" == signer.sign(b"payload", "id", signer.scheme).scheme
     with pytest.raises(KeyKindError, match="does not sign as ecdsa-p1363-sha256"):
         signer.sign(b"payload", "id")
+
+
+@pytest.mark.parametrize("private", [maker.ED25519, maker.P256, maker.RSA], ids=["ed25519", "ecdsa", "rsa"])
+def test_images_are_signed_as_cosign_has_it(private: PrivateKey, tmp_path: Path) -> None:
+    """
+    Which for RSA keys has to be said when the signer is made.
+    """
+    (tmp_path / "key.pem").write_bytes(maker._pem("PRIVATE KEY", maker._pkcs8(private)))
+    uri, public = f"file2:{tmp_path / 'key.pem'}", private.public_key()
+    signer = UriSigner(uri, public, unasked, SCHEMES["rsa"])
+    key = Key(id="id", kind=signer.kind, public=signer.public, scheme=SCHEMES[signer.kind])
+
+    assert holds(key, signer.sign(PAYLOAD, "id", key.scheme).value, PAYLOAD)
+    if signer.kind == "rsa":
+        with pytest.raises(KeyKindError, match="does not sign as rsa-pkcs1v15-sha256"):
+            UriSigner(uri, public, unasked).sign(PAYLOAD, "id", key.scheme)
+
+
+@pytest.mark.parametrize("private", [maker.P384, maker.P521], ids=["P-384", "P-521"])
+def test_longer_curves_elsewhere_do_not_sign_images(private: ec.EllipticCurvePrivateKey, tmp_path: Path) -> None:
+    """
+    Those who verify do so over SHA-256, whatever the curve.
+    """
+    (tmp_path / "key.pem").write_bytes(maker._pem("PRIVATE KEY", maker._pkcs8(private)))
+    signer = UriSigner(f"file2:{tmp_path / 'key.pem'}", private.public_key(), unasked)
+
+    with pytest.raises(KeyKindError, match="does not sign as ecdsa-der-sha256"):
+        signer.sign(PAYLOAD, "id", SCHEMES["ecdsa"])
 
 
 # --- signers that do not do as they should ------------------------------------------------------------

@@ -61,9 +61,8 @@ class UriSigner:
         try:
             return Signature(keyid=keyid, scheme=way.scheme, value=self._checked(value, payload, way))
         except (InvalidSignature, ValueError) as exc:
-            raise SignerError(
-                self.uri, "what it signed does not verify with the public key it was set up with"
-            ) from exc
+            problem = f"what it signed does not verify as {way.scheme} with the public key it was set up with"
+            raise SignerError(self.uri, problem) from exc
 
     def _connect(self, secret: Callable[[str], str]) -> Any:
         from securesystemslib.signer import SIGNER_FOR_URI_SCHEME, SSlibKey  # type: ignore[attr-defined]

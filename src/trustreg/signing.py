@@ -1,7 +1,7 @@
 """Signs images without any collection: one key says what their manifests may be called, and that is kept beside them.
 
-The digest is that of the bytes that came from the registry. Of an index each manifest that it lists is signed along with
-it: some readers look only at the manifest for their platform, others only at the index.
+The digest is that of the bytes that came from the registry. Of an index each manifest that it lists is signed along:
+some readers look only at the manifest for their platform, others only at the index.
 
 All signatures are made, and verified as readers verify them, before the first is kept. The index comes last: whoever
 looks at it meanwhile finds nothing of it signed, or everything.

@@ -11,8 +11,10 @@ from tests.world import GUN
 from trustreg.converting import Conversion, To, signed_in
 from trustreg.dialects import simple
 from trustreg.io.gpg import Keyring
-from trustreg.io.lookaside import Lookaside
+from trustreg.io.signatures.lookaside import Lookaside
+from trustreg.io.signatures.numbered import FolderFiles
 from trustreg.names import Digest, Reference
+from trustreg.ports import Message
 from trustreg.wire import Wiring
 from vectors.make.collection import Collection, Delegated, root_key, target
 from vectors.make.material import raw
@@ -32,11 +34,11 @@ def test_which_signatures_count(tmp_path: Path) -> None:
     now = datetime.now(UTC)
     with gpg_home() as gpg:
         mine, other = gpg.generate("mine"), gpg.generate("other")
-        folder = Lookaside(tmp_path)
+        folder = Lookaside(FolderFiles(tmp_path))
         with Keyring([gpg.public(mine)], gpg.env) as ring:
 
             def counts(signature: bytes) -> bool:
-                folder.add(IMAGE, DIGEST, signature)
+                folder.add(IMAGE, DIGEST, Message(where="", raw=signature))
                 return signed_in(folder, ring, IMAGE, DIGEST, now)
 
             def payload(reference: str = str(IMAGE), digest: Digest = DIGEST) -> bytes:

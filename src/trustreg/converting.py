@@ -34,10 +34,12 @@ from trustreg.errors import (
 )
 from trustreg.io.files import private_dir, read_if_present, write_atomically
 from trustreg.io.gpg import GpgSigner, Keyring
-from trustreg.io.lookaside import Lookaside
 from trustreg.io.settings import of_place
+from trustreg.io.signatures.lookaside import Lookaside
+from trustreg.io.signatures.numbered import FolderFiles
 from trustreg.metadata import Signature
 from trustreg.names import ROOT, TARGETS, Digest, Gun, Reference
+from trustreg.ports import Garbage, Message
 from trustreg.statement import Collection, GpgKey, Statement
 from trustreg.values import dataclass
 from trustreg.verify.workflow import RELEASED
@@ -321,7 +323,7 @@ class _ToLookaside:
         if to.gpg_key is None:
             raise SettingError("--gpg-key", "say which key is to sign: the fingerprint of a primary key")
         self._wiring, self._now, self._index_only = wiring, wiring.today(), to.index_only
-        self._folder = Lookaside(folder)
+        self._folder = Lookaside(FolderFiles(folder))
         self.where = f"lookaside:{folder.absolute()}"
         self._signer = GpgSigner(to.gpg_key, to.gpg_home, wiring.passphrases(), wiring.env)
         self._signed: dict[tuple[Reference, Digest], bool] = {}
@@ -367,7 +369,8 @@ class _ToLookaside:
             creator=f"trustreg {__version__}",
             timestamp=int(self._now.timestamp()),
         )
-        self._folder.add(image, digest, self._signer.sign(simple.write(payload), self._now))
+        raw = self._signer.sign(simple.write(payload), self._now)
+        self._folder.add(image, digest, Message(where="", raw=raw))
 
     def _manifests(self, tag: Tag) -> tuple[tuple[Digest, ...], str]:
         """Return the platforms of the index that *tag* is, and what is to be known of that."""
@@ -391,12 +394,14 @@ def signed_in(folder: Lookaside, keyring: Keyring, image: Reference, digest: Dig
         GpgError: gpg does not work.
         FileError: A file cannot be read.
     """
-    for raw in folder.read(image, digest):
+    for found in folder.read(image, digest):
+        if isinstance(found, Garbage):
+            continue
         with suppress(UntrustedError):
-            said = simple.read(openpgp.open_message(raw, simple.LARGEST).content)  # most others need no gpg
+            said = simple.read(openpgp.open_message(found.raw, simple.LARGEST).content)  # most others need no gpg
             if (said.reference, said.digest) != (str(image), digest):
                 continue
-            if simple.read(keyring.verify(raw, now).content) == said:
+            if simple.read(keyring.verify(found.raw, now).content) == said:
                 return True
     return False
 
@@ -495,7 +500,7 @@ def _check_destination(wiring: Wiring, said: Statement, to: To) -> Checked:
     if isinstance(side, GpgKey):
         if to.gpg_key is None or to.gpg_key.replace(" ", "").upper() != side.fingerprint:
             raise SettingError("--gpg-key", f"the statement names the key {side.fingerprint}: compare it, and name it")
-        folder = Lookaside(Path(to.place.partition(":")[2]).expanduser())
+        folder = Lookaside(FolderFiles(Path(to.place.partition(":")[2]).expanduser()))
         with Keyring([side.public], wiring.env) as keyring:
             vouched_by_gpg(said, keyring, now)
             missing = [

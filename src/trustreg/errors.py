@@ -713,6 +713,24 @@ class GpgError(UnavailableError):
 
 
 @dataclass(eq=False)
+class SignaturePlaceError(UnavailableError):
+    """A place of signatures does not do what is asked of it, or has more than anybody keeps there."""
+
+    code = "signature-place"
+    where: str
+    problem: str
+    hint: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.problem}"
+
+    @property
+    def remedy(self) -> str | None:
+        """What a person can do about it."""
+        return self.hint
+
+
+@dataclass(eq=False)
 class ConflictError(UnavailableError):
     """Another publisher was faster, more than once."""
 

@@ -277,12 +277,14 @@ class WritablePlace(SignaturePlace, Protocol):
     def add(self, image: Reference, digest: Digest, signature: Message | Detached) -> str:
         """Keep *signature*, whose ``where`` does not matter, beside those that are there; return where it is.
 
+        One that is there already is not added again.
+
         Raises:
             UnavailableError: It is not known whether it was kept. It may be tried again.
         """
 
-    def remove(self, image: Reference, digest: Digest, where: str) -> None:
-        """Remove the signature that is at *where*, as :meth:`read` said; fine where it is gone.
+    def remove(self, image: Reference, digest: Digest, signature: Message | Detached) -> None:
+        """Remove *signature*, as :meth:`read` returned it, from wherever it is by now; fine where it is gone.
 
         Raises:
             UnavailableError: It could not be done.

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from trustreg.dialect import Dialect
     from trustreg.forecast import Inventory
     from trustreg.inventory import Collection
+    from trustreg.io.address import Url
     from trustreg.io.archive import Archive, Archived
     from trustreg.io.auth import Auth
     from trustreg.io.cache import FileCache, FolderCache
@@ -45,12 +46,25 @@ if TYPE_CHECKING:
     from trustreg.io.passphrases import Passphrases
     from trustreg.io.registry import HttpRegistry
     from trustreg.io.settings import Layer
+    from trustreg.io.signatures.places import Spelled
+    from trustreg.io.signatures.registriesd import RegistriesD
     from trustreg.io.stores.place import Place
     from trustreg.io.stores.writers import Writers
     from trustreg.metadata import Key
     from trustreg.mirroring import Original
     from trustreg.names import Digest
-    from trustreg.ports import HeldKey, Manifest, ReplicaServer, Repository, Store, TargetFiles
+    from trustreg.ports import (
+        Detached,
+        HeldKey,
+        Manifest,
+        Message,
+        ReplicaServer,
+        Repository,
+        SignaturePlace,
+        Store,
+        TargetFiles,
+        WritablePlace,
+    )
     from trustreg.publisher import Content, Published
     from trustreg.publisher import Publisher as Author
     from trustreg.reader import Target
@@ -88,6 +102,8 @@ class Wiring:
         self._trace, self._warn, self._hushed = trace, warn, hushed
         self._ways: dict[Any, Auth] = {}
         self._registries: dict[Gun, HttpRegistry] = {}
+        self._without_referrers: set[str] = set()
+        self._with_extension: dict[str, bool] = {}
         self._lock = Lock()
         self._beside = beside
 
@@ -550,6 +566,108 @@ class Wiring:
 
         file = self._flags.get("passphrase_file")
         return Passphrases(self._env, file=Path(file) if file else None, prompt=terminal_prompt(self._hushed))
+
+    # --- attached signatures ---
+
+    def signature_places(self, image: Reference) -> tuple[SignaturePlace, ...]:
+        """Return where signatures of *image* are to be looked for, in that order. Nobody is asked anything yet.
+
+        Raises:
+            SettingError: What is configured is no place.
+            FileError: The configuration of containers cannot be read.
+        """
+        return tuple(self._signatures(image, spelled) for spelled in self._config.site(image.gun).signatures)
+
+    def signature_place(self, image: Reference, text: str) -> WritablePlace:
+        """Return the place of signatures of *image* that *text* names, to be written to; raises the same."""
+        return self._signatures(image, text, write=True)
+
+    def default_place(self, image: Reference, kind: type[Message | Detached]) -> WritablePlace:
+        """Return where a new signature of *image*, one of this *kind*, is to go if nobody says where.
+
+        That is the first of the places where they are looked for that takes such a one: cosign's tag, if nobody has set
+        any, and for OpenPGP messages what ``registries.d`` says.
+
+        Raises:
+            SettingError: Nobody has said where.
+            FileError: The configuration of containers cannot be read.
+        """
+        for spelled in self._config.site(image.gun).signatures:
+            place = self._signatures(image, spelled, write=True)
+            if kind in place.holds:
+                return place
+        raise SettingError("signatures", f"none of the places that are set for {image.repository} takes such a one")
+
+    def _signatures(self, image: Reference, text: str, *, write: bool = False) -> WritablePlace:
+        """Return the place *text*; a lookaside without a base is that of ``registries.d``."""
+        from trustreg.io.signatures import places
+
+        spelled = places.parse(text)
+        if spelled.kind == "tag":
+            from trustreg.io.signatures.tag import TagPlace
+
+            return TagPlace(self._registry(image.gun))
+        if spelled.kind == "referrers":
+            from trustreg.io.signatures.referrers import ReferrersPlace
+
+            return ReferrersPlace(self._registry(image.gun), without=self._without_referrers)
+        if spelled.kind == "extension":
+            from trustreg.io.signatures.extension import ExtensionPlace
+
+            return ExtensionPlace(self._registry(image.gun), offered=self._with_extension)
+        if not spelled.base:
+            from trustreg.io.signatures.registriesd import default_lookaside
+
+            found = self._registries_d.lookaside(image, write=write)
+            if found is None and write:
+                problem = f"nobody has said where signatures of {image.repository} beside the registry are to go"
+                failed = SettingError("signatures", problem)
+                failed.add_note("name a place, or set lookaside-staging or lookaside in registries.d")
+                raise failed
+            spelled = found or default_lookaside(self._home)
+        return self._lookaside(spelled, self._config.site(image.gun))
+
+    def _lookaside(self, spelled: Spelled, settings: Settings) -> WritablePlace:
+        from trustreg.io.address import Url
+        from trustreg.io.signatures.lookaside import Lookaside
+        from trustreg.io.signatures.numbered import BucketFiles, FolderFiles, WebFiles
+
+        if spelled.is_folder:
+            return Lookaside(FolderFiles(Path(spelled.base)))
+        ends = settings.lookaside_ends_at_403
+        if not spelled.base.startswith(("https:", "http:")):
+            from trustreg.io.stores.objects import ObjectStore
+
+            return Lookaside(BucketFiles(ObjectStore(spelled.base, self._env, key=str), ends_at_403=ends))
+        from trustreg.io.auth import Access
+
+        base = Url.parse(spelled.base)
+        access = Access(
+            scope="",
+            credentials=lambda: filter(None, [self._credentials.find(base.authority, base.path.strip("/"))]),
+            login=f"log in: docker login {base.authority}",
+        )
+        return Lookaside(WebFiles(self._lookasides(base, settings.registry_tls.ca), base, access, ends_at_403=ends))
+
+    def _lookasides(self, base: Url, ca: str | None) -> Auth:
+        """Return what carries requests to the web server of signatures at *base*, which is no registry."""
+        from trustreg.io.auth import Auth
+        from trustreg.io.http import Http
+        from trustreg.io.tls import Tls, TlsFiles
+
+        key = ("lookaside", base.authority, ca)
+        with self._lock:
+            if key not in self._ways:
+                tls = Tls(self._env, self._home, {base.authority: TlsFiles(ca=ca)} if ca else {})
+                self._ways[key] = Auth(Http(self._env, tls, trace=self._trace))
+            return self._ways[key]
+
+    @cached_property
+    def _registries_d(self) -> RegistriesD:
+        from trustreg.io.signatures.registriesd import default_folder, read
+
+        said = self._config.registries_d
+        return read(Path(said) if said else default_folder(self._home))
 
     # --- mirroring ---
 

@@ -63,6 +63,8 @@ def test_what_holds_for_a_collection(file: Path) -> None:
         ["offline_grace", "36h", f"{file}: defaults.offline_grace"],
         ["realms", "-", "default"],
         ["previous", "-", "default"],
+        ["signatures", "tag", "lookaside referrers extension                                 default"],
+        ["lookaside_ends_at_403", "false", "default"],
     ]
 
 

@@ -86,6 +86,8 @@ def test_nothing_is_set() -> None:
         "roles": RELEASED,
         "offline_grace": timedelta(0),
         "realms": (),
+        "signatures": ("tag", "lookaside", "referrers", "extension"),
+        "lookaside_ends_at_403": False,
     }
 
 
@@ -409,6 +411,8 @@ def test_a_key_that_an_entry_lacks_comes_from_the_next(read: Callable[[str], Con
         ("offline_grace", "90m", f"{file}: registry[registry.example/team].offline_grace"),
         ("realms", ("login.example",), f"{file}: defaults.realms"),
         ("previous", None, "default"),
+        ("signatures", ("tag", "lookaside", "referrers", "extension"), "default"),
+        ("lookaside_ends_at_403", False, "default"),
     ]
 
 

@@ -103,6 +103,11 @@ def test_the_schema_has_the_keys_of_the_code() -> None:
         {"defaults": {"realms": ["login.example/x"]}},
         {"defaults": {"previous": {"server": "https://old.example"}}},
         {"defaults": {"previous": {"until": "2027-03-31"}}},
+        {"defaults": {"signatures": []}},
+        {"defaults": {"signatures": ["tags"]}},
+        {"defaults": {"signatures": ["tag", "tag"]}},
+        {"defaults": {"signatures": ["lookaside:"]}},
+        {"defaults": {"lookaside_ends_at_403": "yes"}},
         {"defaults": {"previous": {"until": "2027-03-31", "server": "https://old.example", "store": "oci:"}}},
     ],
 )
@@ -135,12 +140,16 @@ def test_what_the_code_takes_the_schema_takes(match: str) -> None:
         "offline_grace": "7d",
         "realms": ["login.example", "login.example:8443"],
         "previous": {"server": "https://old.example", "until": "2027-03-31", "pins": {"keys": [KEY]}},
+        "signatures": ["tag", "lookaside", "lookaside:s", "lookaside:https://s.example/s", "lookaside:s3://b/s"],
+        "lookaside_ends_at_403": True,
     }
     assert set(values) == set(settings.DEFAULTS)
     mirror = {} if match.startswith("*") else {"mirror": "mirror.example:5000/a"}
     table = {
         "trust_dir": "t",
         "notary_config": "c",
+        "registries_d": "d",
+        "registries_conf": "r",
         "defaults": values,
         "registry": [{"match": match, **mirror, **values}],
     }

@@ -43,7 +43,8 @@ class Site(NamedTuple):
     those of its mirror. An insecure one may be asked over plain http; a certificate is checked wherever there is one.
     ``tls`` is what was set for the trust server, ``registry_tls`` for the registry. ``realms`` are hosts besides the
     two that may get their credentials. ``served_as`` is the name under which the trust server has the collection: its
-    own, most often.
+    own, most often. ``signatures`` are the places of signatures, as :mod:`trustreg.io.signatures.places` reads them,
+    and ``lookaside_ends_at_403`` is whether web servers and buckets among them say 403 for what is not there.
     """
 
     store: Place | None
@@ -60,6 +61,8 @@ class Site(NamedTuple):
     roles: tuple[str, ...]
     offline_grace: timedelta
     realms: tuple[str, ...]
+    signatures: tuple[str, ...]
+    lookaside_ends_at_403: bool
 
     @property
     def place(self) -> str:
@@ -101,6 +104,16 @@ class Config(NamedTuple):
             raise SettingError("HOME", "no home folder is known to keep anything in; name a folder with --trust-dir")
         return str(folder)
 
+    @property
+    def registries_d(self) -> str | None:
+        """The folder that says where signatures beside registries are, if it is not that of containers' tools."""
+        return cast("str | None", self._find("registries_d").value)
+
+    @property
+    def registries_conf(self) -> str | None:
+        """The file that says where images really are, if it is not that of containers' tools."""
+        return cast("str | None", self._find("registries_conf").value)
+
     def site(self, gun: Gun) -> Site:
         """Return what holds for *gun*.
 
@@ -134,6 +147,8 @@ class Config(NamedTuple):
             roles=roles,
             offline_grace=found["offline_grace"].value,
             realms=found["realms"].value,
+            signatures=found["signatures"].value,
+            lookaside_ends_at_403=found["lookaside_ends_at_403"].value,
         )
 
     def demands(self, gun: Gun) -> tuple[Pins, tuple[str, ...]]:
@@ -242,6 +257,7 @@ class Config(NamedTuple):
         if self.notary:
             named = self._find("notary_config")
             general.append(named if named.value else Setting("notary_config", self.notary.path, "trust_dir"))
+        general += filter(lambda row: row.value, map(self._find, ("registries_d", "registries_conf")))
         return tuple(row for setting in (*general, *rows) for row in spelled(setting))
 
     def _explain_home(self, gun: Gun) -> Iterator[Setting]:
@@ -302,7 +318,7 @@ class Config(NamedTuple):
     def _default(self, name: str, gun: Gun | None) -> Any:
         if name == "trust_dir":
             return _users("data")
-        if name == "notary_config":
+        if name in EVERYWHERE:
             return None
         if name == "server" and gun:
             return _dockers_server(_host(gun))
@@ -444,4 +460,6 @@ _DEFAULTS: Mapping[str, Any] = {
     "offline_grace": timedelta(0),
     "realms": (),
     "previous": {},
+    "signatures": ("tag", "lookaside", "referrers", "extension"),
+    "lookaside_ends_at_403": False,
 }

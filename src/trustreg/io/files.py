@@ -148,12 +148,12 @@ def remove_file(path: Path) -> None:
 
 @contextmanager
 def locked(path: Path, *, patience: float = 10.0) -> Iterator[None]:
-    """Hold the lock file *path* against other processes and threads; it is created, and stays.
+    """Hold the lock file *path* against other processes and threads; it is created, and stays. A folder is one, too.
 
     The lock ends with the process, however it ends. It does not nest: taking it twice is waiting for oneself.
 
     Args:
-        path: A file of its own, never one that :func:`write_atomically` replaces.
+        path: A file of its own, never one that :func:`write_atomically` replaces; or a folder that is there.
         patience: Seconds to wait for others.
 
     Raises:
@@ -251,7 +251,8 @@ def _lock(path: Path, deadline: float, patience: float) -> int:
 
 
 def _try_lock(path: Path) -> int | None:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
+    how = os.O_RDONLY | os.O_DIRECTORY if path.is_dir() else os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
+    descriptor = os.open(path, how | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if _is_still(path, descriptor):

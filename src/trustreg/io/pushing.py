@@ -1,6 +1,6 @@
-"""Blobs and manifests on their way into a registry.
+"""Blobs and manifests on their way into a registry, and blobs on their way out.
 
-Source: OCI distribution-spec 1.1, "Push".
+Source: OCI distribution-spec 1.1, "Pull", "Push" and "Content Management".
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
-from trustreg.errors import ServerError
+from trustreg.errors import ContentError, ServerError
 from trustreg.io.http import Body, refusal
 from trustreg.names import Digest
 
@@ -33,6 +33,26 @@ class Blob(NamedTuple):
 def blob_of(data: bytes) -> Blob:
     """Return what *data* is."""
     return Blob(Digest("sha256", hashlib.sha256(data).hexdigest()), len(data))
+
+
+def pull(registry: HttpRegistry, reference: Reference, blob: Blob, what: str) -> bytes:
+    """Return *blob*, which is called *what*, from the repository of *reference*.
+
+    Raises:
+        ContentError: The registry serves other bytes.
+        UnavailableError: No answer could be had.
+    """
+    reply = registry.ask(
+        reference,
+        "pull",
+        f"blobs/{blob.digest}",
+        lambda auth, url, access: auth.get(url, access, limit=blob.size, headers=registry.headers),
+    )
+    if reply.status != 200:
+        raise refusal(reply, "its manifest lists this, so the registry is damaged" if reply.status == 404 else None)
+    if (found := blob_of(reply.body)) != blob:
+        raise ContentError(what, str(blob.digest), str(found.digest))
+    return reply.body
 
 
 class Pusher:
@@ -80,8 +100,8 @@ class Pusher:
 
         _require_stored(self._registry.ask(self._reference, "pull,push", "blobs/uploads/", send), blob)
 
-    def put(self, name: str, raw: bytes, media_type: str) -> None:
-        """Have the registry store the manifest *raw* under *name*, a tag or its digest.
+    def put(self, name: str, raw: bytes, media_type: str) -> Reply:
+        """Have the registry store the manifest *raw* under *name*, a tag or its digest, and return what it says.
 
         Raises:
             UnavailableError: It did not.
@@ -95,6 +115,23 @@ class Pusher:
             ),
         )
         _require_stored(reply, blob_of(raw))
+        return reply
+
+    def delete(self, digest: Digest) -> bool:
+        """Have the registry delete the manifest *digest*; say whether it does such things at all.
+
+        Raises:
+            UnavailableError: It is not known whether it did.
+        """
+        reply = self._registry.ask(
+            self._reference,
+            "pull,push,delete",
+            f"manifests/{digest}",
+            lambda auth, url, access: auth.delete(url, access, limit=_SHORT),
+        )
+        if reply.status not in {200, 202, 204, 404, 405}:
+            raise refusal(reply)
+        return reply.status != 405
 
 
 def _require_stored(reply: Reply, blob: Blob) -> None:

@@ -76,8 +76,8 @@ class HttpRegistry:
         place = self._place(reference)
         by_digest = None if reference.tag else reference.digest
         reply = self._get(place, str(by_digest or reference.tag))
-        if reply.status == 404 and (unknown := _unknown(reply)):
-            raise NotInRegistryError(reference.repository if unknown == "NAME_UNKNOWN" else str(reference))
+        if reply.status == 404 and (missing := unknown(reply)):
+            raise NotInRegistryError(reference.repository if missing == "NAME_UNKNOWN" else str(reference))
         if reply.status != 200:
             raise refusal(reply, "this answer does not come from a registry" if reply.status == 404 else None)
         digest = _digest(reply.body, by_digest.algorithm if by_digest else "sha256")
@@ -101,7 +101,7 @@ class HttpRegistry:
         headers = {**self._headers, "Accept": _ACCEPT}
         ending = f"manifests/{by_digest or reference.tag}"
         reply = self.ask(reference, "pull", ending, lambda auth, url, access: auth.head(url, access, headers=headers))
-        if reply.status == 404 and _unknown(reply):
+        if reply.status == 404 and unknown(reply):
             return None
         if reply.status == 200:
             try:
@@ -191,7 +191,7 @@ class _Place(NamedTuple):
         return _HUB if self.host == _HUB_ENDPOINT else self.host
 
 
-def _unknown(reply: Reply) -> str | None:
+def unknown(reply: Reply) -> str | None:
     """Return the code with which a registry says that it has no such thing; ``None`` if no registry says so."""
     codes = [error.code for error in api_errors(reply)]
     known = next((code for code in codes if code in _UNKNOWN), None)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeAlias, TypeVar
 from trustreg.errors import FileError, NameFormError, SettingError
 from trustreg.io.address import Url
 from trustreg.io.files import file_error, read_if_present
+from trustreg.io.signatures.places import parse as parse_signatures
 from trustreg.io.stores.place import Place
 from trustreg.names import RELEASES, TARGETS, Gun, is_delegation
 
@@ -289,6 +290,11 @@ def _store(value: Any, place: _Place) -> Place:
     return found._replace(rest=str(place.folder / Path(found.rest).expanduser())) if found.scheme == "dir" else found
 
 
+def _signatures(value: Any, place: _Place) -> str:
+    found = parse_signatures(_text(value, place), place.source)
+    return str(found._replace(base=str(place.folder / found.base)) if found.is_folder else found)
+
+
 def _docker_server(value: Any, place: _Place) -> str:
     server = _server(value, place)
     if not server.startswith("https:"):
@@ -444,7 +450,12 @@ PINS: Mapping[str, _Read[tuple[str, ...]]] = {
     "authorities": _several(_path),
     "root": lambda value, place: (_path(value, place),),
 }
-EVERYWHERE: Mapping[str, _Read[Any]] = {"trust_dir": _path, "notary_config": _path}
+EVERYWHERE: Mapping[str, _Read[Any]] = {
+    "trust_dir": _path,
+    "notary_config": _path,
+    "registries_d": _path,
+    "registries_conf": _path,
+}
 DEFAULTS: Mapping[str, _Read[Any]] = {
     "server": _server,
     "store": _store,
@@ -458,6 +469,8 @@ DEFAULTS: Mapping[str, _Read[Any]] = {
     "offline_grace": _duration,
     "realms": _several(_realm),
     "previous": _previous,
+    "signatures": _several(_signatures),
+    "lookaside_ends_at_403": _bool,
 }
 PREVIOUS: Mapping[str, _Read[Any]] = {
     **{name: DEFAULTS[name] for name in ("server", "store", "insecure_server", "pins", "first_use", "roles")},
@@ -479,6 +492,9 @@ FLAGS: tuple[tuple[str, str, str, _Read[Any]], ...] = (
 VARIABLES: tuple[tuple[str, str, _Read[Any]], ...] = (  # of two for one key, the first that is set
     ("trust_dir", "TRUSTREG_TRUST_DIR", _path),
     ("notary_config", "TRUSTREG_NOTARY_CONFIG", _path),
+    ("registries_d", "TRUSTREG_REGISTRIES_D", _path),
+    ("registries_conf", "TRUSTREG_REGISTRIES_CONF", _path),
+    ("registries_conf", "CONTAINERS_REGISTRIES_CONF", _path),
     ("server", "TRUSTREG_SERVER", _server),
     ("server", "DOCKER_CONTENT_TRUST_SERVER", _docker_server),
     ("store", "TRUSTREG_STORE", _store),
@@ -487,4 +503,5 @@ VARIABLES: tuple[tuple[str, str, _Read[Any]], ...] = (  # of two for one key, th
     ("first_use", "TRUSTREG_FIRST_USE", _bool_word),
     ("roles", "TRUSTREG_ROLES", _words(DEFAULTS["roles"])),
     ("offline_grace", "TRUSTREG_OFFLINE_GRACE", _duration),
+    ("signatures", "TRUSTREG_SIGNATURES", _words(DEFAULTS["signatures"])),
 )

@@ -44,7 +44,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from trustreg.errors import (
     ConflictError,
-    ContentError,
     FormatError,
     NameFormError,
     NotInRegistryError,
@@ -55,7 +54,7 @@ from trustreg.errors import (
     UnavailableError,
 )
 from trustreg.io.http import refusal
-from trustreg.io.pushing import Blob, Pusher, blob_of
+from trustreg.io.pushing import Blob, Pusher, blob_of, pull
 from trustreg.io.registry import LARGEST
 from trustreg.io.stores.paths import TARGETS, metadata_key, target_key
 from trustreg.io.stores.streams import PIECE, Pieces, measured, ranged
@@ -130,14 +129,7 @@ class OciStore:
             return None
         if blob.size > want.limit:
             raise TooLargeError(f"{want.path} in {self.where}", want.limit)
-        reply = self._ask(
-            "pull", f"blobs/{blob.digest}", lambda auth, url, access: auth.get(url, access, limit=blob.size)
-        )
-        if reply.status != 200:
-            raise refusal(reply, "its manifest lists this, so the registry is damaged" if reply.status == 404 else None)
-        if (found := blob_of(reply.body)) != blob:
-            raise ContentError(f"{want.path} in {self.where}", str(blob.digest), str(found.digest))
-        return reply.body
+        return pull(self._registry, self._reference, blob, f"{want.path} in {self.where}")
 
     def write(self, writes: Sequence[Write]) -> None:
         """Carry out *writes*: all of them, or none.

@@ -1,0 +1,1 @@
+"""Where signatures of manifests are kept: beside registries, and in them."""

@@ -236,16 +236,3 @@ def test_identities(identity: Any, expected: Identity) -> None:
 
     assert isinstance(found, SignedByKey)
     assert expected == found.identity
-
-
-def test_the_digest_is_one_of_all_that_was_read() -> None:
-    """
-    The policy, and its keys.
-    """
-    text = policy(a=[SIGSTORE])
-    other = {"/keys/ci.pub": PLAIN["/keys/other.pub"]}
-
-    digests = {read(text, PLAIN).digest, read(f"{text} ", PLAIN).digest, read(text, other).digest, read(text).digest}
-
-    assert 4 == len(digests)
-    assert read(text, PLAIN).digest == read(text, PLAIN).digest

@@ -10,7 +10,6 @@ Source: containers/image ``docs/containers-policy.json.5.md``, ``signature/polic
 
 import base64
 import binascii
-import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -59,8 +58,7 @@ def read(raw: bytes, source: str, read_file: Callable[[str], bytes]) -> Policy:
     except FormatError as exc:
         line = getattr(exc.__cause__, "lineno", 0)
         raise PolicyError(source, line, exc.path, exc.problem) from exc
-    digest = hashlib.sha256(hashlib.sha256(raw).digest() + reading.digests).hexdigest()
-    return Policy(rules=rules, default=default, source=source, digest=digest)
+    return Policy(rules=rules, default=default, source=source)
 
 
 def elsewhere(raw: bytes) -> Mapping[str, tuple[str, ...]]:
@@ -73,7 +71,6 @@ class _Reading:
     """What becomes of the requirements, and of the keys that they name."""
 
     def __init__(self, source: str, read_file: Callable[[str], bytes]) -> None:
-        self.digests = b""
         self._source, self._read_file = source, read_file
 
     def rule(self, scope: str, requirements: list[Members], path: str) -> Rule:
@@ -144,9 +141,11 @@ class _Reading:
     def _gpg(self, entry: Members, source: str, text: str) -> GpgKey:
         name, raw = self._key(entry, source, text)
         try:
-            return GpgKey(name=name, raw=raw, fingerprints=tuple(key.fingerprint for key in openpgp.open_keys(raw)))
+            keys = openpgp.open_keys(raw)
         except FormatError as exc:
             raise _UnusableError(f"{name} holds no key that can be used: {exc.problem}") from exc
+        fingerprints = tuple(key.fingerprint for key in keys)
+        return GpgKey(name=name, raw=b"".join(key.raw for key in keys), fingerprints=fingerprints)
 
     def _plain(self, entry: Members, source: str, text: str) -> PlainKey:
         name, raw = self._key(entry, source, text)
@@ -158,14 +157,11 @@ class _Reading:
     def _key(self, entry: Members, source: str, text: str) -> tuple[str, bytes]:
         """Return what a key is called, and what stands in it."""
         if source.startswith("keyData"):
-            name, raw = f"{entry.path}.{source}", _base64(entry, source, text)
-        else:
-            try:
-                name, raw = text, self._read_file(text)
-            except TrustregError as exc:
-                raise _UnusableError(f"the key cannot be had: {exc}") from exc
-        self.digests += hashlib.sha256(raw).digest()
-        return name, raw
+            return f"{entry.path}.{source}", _base64(entry, source, text)
+        try:
+            return text, self._read_file(text)
+        except TrustregError as exc:
+            raise _UnusableError(f"the key cannot be had: {exc}") from exc
 
 
 class _UnusableError(Exception):

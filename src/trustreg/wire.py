@@ -10,7 +10,7 @@ from functools import cached_property
 from itertools import count
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from trustreg import client
 from trustreg.errors import (
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from trustreg.io.config import Site as Settings
     from trustreg.io.docker import DockerCredentials
     from trustreg.io.download import Progress
+    from trustreg.io.http import Timeouts
     from trustreg.io.keystore import FileKeyStore
     from trustreg.io.mirror import Pushed
     from trustreg.io.notary import NotaryServer
@@ -106,6 +107,7 @@ class Wiring:
         self._with_extension: dict[str, bool] = {}
         self._lock = Lock()
         self._beside = beside
+        self._timeouts: Timeouts | None = None
 
     @cached_property
     def _now(self) -> datetime:
@@ -330,7 +332,9 @@ class Wiring:
 
     def _of_server(self, url: str) -> Wiring:
         flags = {**self._flags, "server": url, "store": None}
-        return Wiring(flags, self._env, self.now, self._trace, self._warn, self._hushed)
+        other = Wiring(flags, self._env, self.now, self._trace, self._warn, self._hushed)
+        other.__dict__["_timeouts"] = self._timeouts
+        return other
 
     def _feed(self, url: str) -> dict[str, str]:
         """Return when each collection on the trust server *url* was published last, by name."""
@@ -735,6 +739,33 @@ class Wiring:
 
     # --- finding the way ---
 
+    def within(self, timeouts: Timeouts) -> Wiring:
+        """Return the same for who waits no longer than *timeouts* for a server."""
+        other = self._with(self._config, self._beside)
+        other.__dict__ |= {"_now": self._now, "_timeouts": timeouts}
+        return other
+
+    def credentials(self) -> DockerCredentials:
+        """Return the logins that are here."""
+        return self._credentials
+
+    def registry_of(self, gun: Gun) -> HttpRegistry:
+        """Return the registry that has the images of *gun*."""
+        return self._registry(gun)
+
+    def route(self, gun: Gun | str) -> Route:
+        """Return what leads to the collection of *gun* and to its images, or to the server with this URL, in pieces.
+
+        Raises:
+            SettingError, FileError: What was set for it cannot be used.
+        """
+        if isinstance(gun, str):
+            by = self._of_server(gun)
+            settings = by.config().of_server(gun)
+            return Route(settings, by._way(settings), self._credentials, by._in_passing)  # noqa: SLF001
+        settings = self._config.site(gun)
+        return Route(settings, self._way(settings), self._credentials, self._in_passing)
+
     def _site(self, gun: Gun) -> client.Site:
         return self._archived(self._archive, gun) if self._archive else self._at(gun, write=False)
 
@@ -870,7 +901,7 @@ class Wiring:
                 realms = {realm: TlsFiles(ca=ca) for realm in settings.realms if ca}
                 tls = Tls(self._env, self._home, {**realms, **shown})
                 plain = [host for host, allowed in insecure.items() if allowed]
-                http = Http(self._env, tls, insecure=plain, trace=self._trace)
+                http = Http(self._env, tls, insecure=plain, timeouts=self._timeouts, trace=self._trace)
                 self._ways[key] = Auth(http, realms=dict.fromkeys((server, settings.registry), settings.realms))
             return self._ways[key]
 
@@ -892,6 +923,15 @@ class Wiring:
     @cached_property
     def _home(self) -> str:
         return self._env.get("HOME") or str(Path("~").expanduser())
+
+
+class Route(NamedTuple):
+    """What leads to a collection: ``sites`` is how to read it without remembering who is met for the first time."""
+
+    settings: Settings
+    auth: Auth
+    credentials: DockerCredentials
+    sites: client.Sites
 
 
 class Shelf:

@@ -296,7 +296,7 @@ def test_https_is_not_downgraded_by_a_realm(tmp_path: Path) -> None:
     challenge = challenges('Bearer realm="http://127.0.0.1:9/token"')[0]
 
     with pytest.raises(ServerError, match="plain http"):
-        auth._realm(Url.parse("https://registry.example"), challenge)
+        auth.realm(Url.parse("https://registry.example"), challenge)
 
 
 def test_a_realm_keeps_its_own_query(http: Http) -> None:

@@ -130,6 +130,16 @@ class Auth:
         """Delete what *url* names."""
         return self._admitted(url, access, {}, lambda sent: self.http.delete(url, limit=limit, headers=sent))
 
+    def pass_for(self, url: Url, access: Access) -> str:
+        """Return what *url* is to be sent as ``Authorization``, by what was asked for there before; empty if nothing.
+
+        Raises:
+            SettingError: Credentials are here and cannot be read.
+            UnavailableError: The token service gives none.
+        """
+        known = self._challenges.get(url.origin)
+        return self._ticket(url, known, access, (access.scope,)).header if known else ""
+
     def _admitted(
         self, url: Url, access: Access, headers: Mapping[str, str], send: Callable[[Mapping[str, str]], Reply]
     ) -> Reply:
@@ -170,12 +180,12 @@ class Auth:
         return ticket
 
     def _answer(self, url: Url, challenge: Challenge, access: Access, scopes: tuple[str, ...]) -> _Ticket:
-        realm = self._realm(url, challenge) if challenge.scheme == "bearer" else None
+        realm = self.realm(url, challenge) if challenge.scheme == "bearer" else None
         ticket = _Ticket(until=self._clock() + _SHORTEST_LIFE, asked=(realm or url).authority)
         for credential in access.credentials():
-            if credential.registry_token and self._may_see(url, credential):
+            if credential.registry_token and self.may_see(url, credential):
                 return ticket._replace(header=f"Bearer {credential.registry_token}", credential=credential)
-            if not self._may_see(realm or url, credential):
+            if not self.may_see(realm or url, credential):
                 ticket = ticket._replace(held_back=credential)
             elif realm:
                 return self._fetch(realm, challenge, access, scopes, ticket._replace(credential=credential))
@@ -183,7 +193,8 @@ class Auth:
                 return ticket._replace(header=_basic(credential), credential=credential)
         return self._fetch(realm, challenge, access, scopes, ticket) if realm else ticket
 
-    def _realm(self, url: Url, challenge: Challenge) -> Url:
+    def realm(self, url: Url, challenge: Challenge) -> Url:
+        """Return the token service that *challenge* names; raise :class:`ServerError` where nobody may go there."""
         try:
             realm = Url.parse(challenge.parameters.get("realm", ""))
         except ValueError as exc:
@@ -193,7 +204,8 @@ class Auth:
             raise ServerError(url.origin, 401, f"it names a token service that speaks plain http, {realm.origin}")
         return realm
 
-    def _may_see(self, url: Url, credential: Credential) -> bool:
+    def may_see(self, url: Url, credential: Credential) -> bool:
+        """Say whether *credential* may be shown at *url*: to the host that it is kept for, or its token service."""
         host = credential.host
         allowed = {_hostname(host), *_REALMS.get(host, ()), *self._realms.get(host, ())}
         return url.host in allowed or url.authority in allowed

@@ -92,6 +92,17 @@ class DockerCredentials:
                 return {name: value for name, value in members.items() if name.lower() not in _OURS}
         return {}
 
+    def helpers(self) -> list[tuple[str, str]]:
+        """Return the programs that may be asked, each after where it is named; raises what :meth:`find` raises."""
+        found: list[tuple[str, str]] = []
+        for source, config in self._configs():
+            named = {"credsStore": config.get("credsStore")}
+            named |= {f"credHelpers.{name}": each for name, each in _object(config, "credHelpers", source).items()}
+            for name, helper in named.items():
+                if isinstance(helper, str) and _HELPER.fullmatch(helper):
+                    found.append((f"{source}: {plain(name, 80)}", f"docker-credential-{helper}"))
+        return found
+
     def _configs(self) -> Iterator[tuple[str, dict[str, Any]]]:
         if text := self._env.get("DOCKER_AUTH_CONFIG"):
             yield "DOCKER_AUTH_CONFIG", _parsed("DOCKER_AUTH_CONFIG", text.encode(errors="replace"))

@@ -176,6 +176,14 @@ def private_dir(path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileExistsError):
             path.mkdir(mode=0o700)
+    except (OSError, ValueError) as exc:
+        raise file_error(path, exc) from exc
+    return require_own(path)
+
+
+def require_own(path: Path) -> Path:
+    """Return *path*, which has to be a folder of ours that nobody else may write to; raise :class:`FileError`."""
+    try:
         found = path.stat()
     except (OSError, ValueError) as exc:
         raise file_error(path, exc) from exc

@@ -127,6 +127,11 @@ class Rules:
     def __init__(self, env: Mapping[str, str], tls: Tls, insecure: Collection[str] = ()) -> None:
         self._env, self._tls, self._insecure = env, tls, frozenset(insecure)
 
+    @property
+    def tls(self) -> Tls:
+        """What makes the TLS contexts."""
+        return self._tls
+
     def parsed(self, url: str | Url) -> Url:
         """Return where *url* leads; raise :class:`SettingError` where nobody may go."""
         try:
@@ -185,7 +190,7 @@ class Rules:
                 case ssl.SSLCertVerificationError():
                     raise self._certificate_error(cause, peer, proxy, deadline) from error
                 case ssl.SSLError() if not isinstance(cause, ssl.SSLEOFError):
-                    raise _handshake_error(cause, peer) from error
+                    raise handshake_error(cause, peer) from error
         if problem is None:
             said = next((f" {cause}" for cause in causes if isinstance(cause, HTTPException)), "")
             raise ServerError(at.origin, 0, plain(f"{type(causes[-1]).__name__}{said}", 100).strip()) from error
@@ -562,7 +567,8 @@ def _said(error: OSError) -> str:
     return os.strerror(error.errno) if error.errno and error.errno in errno.errorcode else error.strerror or ""
 
 
-def _handshake_error(error: ssl.SSLError, at: Url) -> TlsError:
+def handshake_error(error: ssl.SSLError, at: Url) -> TlsError:
+    """Return what *error* means, which is not about the certificate, for who asked *at*."""
     reason = error.reason or str(error)
     if reason in {"WRONG_VERSION_NUMBER", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"}:
         return PlainServerError(at.origin, "this port does not speak TLS", "check the port, and whether it is http")

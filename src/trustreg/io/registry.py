@@ -127,6 +127,15 @@ class HttpRegistry:
         """
         return self._ask(self._place(reference), actions, ending, send)
 
+    def endpoint(self, reference: Reference) -> Url:
+        """Return where the repository of *reference* really is: its host, and its path as registries call it."""
+        place = self._place(reference)
+        return Url.parse(f"{place.scheme or 'https'}://{place.host}/v2/{place.path}/")
+
+    def access(self, reference: Reference, actions: str) -> Access:
+        """Return what it takes to do *actions*, ``pull`` or ``pull,push``, in the repository of *reference*."""
+        return self._access(self._place(reference), actions)
+
     @property
     def headers(self) -> Mapping[str, str]:
         """What is sent along to registries."""
@@ -159,11 +168,7 @@ class HttpRegistry:
         )
 
     def _ask(self, place: _Place, actions: str, ending: str, send: Callable[[Auth, Url, Access], T]) -> T:
-        access = Access(
-            scope=f"repository:{place.path}:{actions}",
-            credentials=lambda: filter(None, [self._credentials.find(place.account, place.path)]),
-            login=f"log in: docker login {place.account}",
-        )
+        access = self._access(place, actions)
         known = place.scheme or self._schemes.get(place.host)
         for scheme in (known,) if known else ("https", "http"):
             url = Url.parse(f"{scheme}://{place.host}/v2/{place.path}/{ending}")
@@ -176,6 +181,13 @@ class HttpRegistry:
                 self._schemes[place.host] = scheme
                 return answer
         raise AssertionError(place)  # pragma: no cover
+
+    def _access(self, place: _Place, actions: str) -> Access:
+        return Access(
+            scope=f"repository:{place.path}:{actions}",
+            credentials=lambda: filter(None, [self._credentials.find(place.account, place.path)]),
+            login=f"log in: docker login {place.account}",
+        )
 
 
 class _Place(NamedTuple):

@@ -35,6 +35,13 @@ class TlsFiles(NamedTuple):
     key: str | None = None
 
 
+class Sources(NamedTuple):
+    """Where the trust in one server comes from, mostly files; and the file with the certificate that it is shown."""
+
+    authorities: tuple[str, ...]
+    certificate: str | None
+
+
 class Tls:
     """Makes the TLS context of each server, once.
 
@@ -77,6 +84,15 @@ class Tls:
         context.check_hostname = False
         return context
 
+    def sources(self, host: str, port: int) -> Sources:
+        """Return what :meth:`context` is made of; raise what that raises."""
+        explicit, found = self._found(host, port)
+        added = [path for path in found if path.endswith(".crt")]
+        system = next((f"those of {name}" for name in (*_BUNDLE_VARIABLES, "SSL_CERT_DIR") if self._env.get(name)), "")
+        authorities = [explicit.ca] if explicit.ca else [system or "those of the system", *added]
+        shown = explicit.cert or next((path for path in found if path.endswith(".cert")), None)
+        return Sources(tuple(authorities), shown)
+
     def ca_file(self, host: str, port: int) -> str:
         """Return where a person would put the CA certificate of *host*."""
         return f"{self._docker}/{_folder_names(host, port)[0]}/ca.crt"
@@ -94,10 +110,7 @@ class Tls:
         context.hostname_checks_common_name = False  # a subjectAltName is required, as browsers and Go require it
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # any certificate that was put there is an anchor
         context.set_alpn_protocols(["http/1.1"])
-        keys = (f"{bracketed(host)}:{port}", bracketed(host), "*")
-        explicit = next((self._servers[key] for key in keys if key in self._servers), TlsFiles())
-        names = _folder_names(host, port)
-        found = _listed(f"{folder}/{name}" for folder in self._folders for name in names)
+        explicit, found = self._found(host, port)
         if explicit.ca:
             _trust(context, explicit.ca)
         else:
@@ -110,6 +123,13 @@ class Tls:
         elif cert := next((path for path in found if path.endswith(".cert")), None):
             _show(context, cert, cert.removesuffix(".cert") + ".key")
         return context
+
+    def _found(self, host: str, port: int) -> tuple[TlsFiles, list[str]]:
+        """Return what was set for *host* at *port*, and all files in its folders."""
+        keys = (f"{bracketed(host)}:{port}", bracketed(host), "*")
+        explicit = next((self._servers[key] for key in keys if key in self._servers), TlsFiles())
+        names = _folder_names(host, port)
+        return explicit, _listed(f"{folder}/{name}" for folder in self._folders for name in names)
 
 
 def bracketed(host: str) -> str:

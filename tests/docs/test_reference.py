@@ -16,7 +16,7 @@ import trustreg
 from tests.docs import cli_reference
 from tests.docs.pages import ROOT
 from tests.test_errors import CONCRETE
-from trustreg import forecast
+from trustreg import doctor, forecast
 from trustreg.cli.entry import exit_code
 from trustreg.dialects import policy1
 from trustreg.io.yaml import read
@@ -97,6 +97,18 @@ def test_every_finding_and_column_of_an_inventory_is_explained() -> None:
 
     assert list(forecast.CODES) == sorted(code for row in first for code in row)
     assert list(sheet.COLUMNS) == re.findall(r"`(\w+)`", "".join(row.split("|")[1] for row in columns.splitlines()))
+
+
+def test_every_finding_of_doctor_is_explained() -> None:
+    """
+    With its status, and a remedy unless nothing has to be done.
+    """
+    rows = re.findall(
+        r"^\| `([\w-]+)` \| (\w+) \| .+ \| (.*?) ?\|$", (REFERENCE / "doctor.md").read_text(), re.MULTILINE
+    )
+
+    assert doctor.CODES == {code: status for code, status, _ in sorted(rows)}
+    assert [] == [code for code, status, remedy in rows if (status == doctor.OK) == bool(remedy)]
 
 
 def test_every_public_name_is_on_the_page() -> None:

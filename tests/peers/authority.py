@@ -10,6 +10,7 @@ import trustme
 from tests.peers.process import write_private
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
 
 
@@ -29,7 +30,7 @@ class Authority:
     """
 
     def __init__(self, directory: Path, name: str = "trustreg tests") -> None:
-        self._directory = directory
+        self._directory, self._name = directory, name
         self._ca = trustme.CA(organization_name=name)
         directory.mkdir(parents=True, exist_ok=True)
         self.ca_file = directory / "ca.crt"
@@ -38,6 +39,35 @@ class Authority:
     def server(self) -> KeyPair:
         """Certify the loopback address, by number and as ``localhost``."""
         return self._issue("server", self._ca.issue_cert("127.0.0.1", "localhost", common_name="127.0.0.1"))
+
+    def issue(
+        self,
+        name: str,
+        *hosts: str,
+        common_name: str | None = None,
+        begins: datetime | None = None,
+        ends: datetime | None = None,
+        between: bool = False,
+        whole: bool = True,
+    ) -> KeyPair:
+        """
+        Certify a server called *name* by whatever *hosts*.
+
+        Args:
+            name: Of the files.
+            hosts: Subject alternative names.
+            common_name: Of the subject.
+            begins: From when on it is valid.
+            ends: Until when.
+            between: Have a CA between this one and the server issue it.
+            whole: Have the file hold the certificate of that one, too.
+        """
+        issuer = trustme.CA(self._ca, organization_name=self._name) if between else self._ca
+        leaf = issuer.issue_cert(*hosts, common_name=common_name, not_before=begins, not_after=ends)
+        pair = self._issue(name, leaf)
+        if not whole:
+            pair.cert.write_bytes(leaf.cert_chain_pems[0].bytes())
+        return pair
 
     def client(self, name: str = "client") -> KeyPair:
         """Certify a client called *name*, for mutual TLS."""

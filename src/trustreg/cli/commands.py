@@ -71,6 +71,7 @@ _COMMANDS = {
     "lint": "upkeep",
     "forget": "write",
     "delete": "delegation",
+    "doctor": "doctor",
     "inventory": "inventory",
     "archive": "archive",
     "mirror": "mirror",

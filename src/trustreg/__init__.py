@@ -23,13 +23,15 @@ if TYPE_CHECKING:
     from trustreg.ceremony import Ceremony
     from trustreg.client import Contents, Entry, RoleState, Trusted, Unknown, Untrusted, Verdict
     from trustreg.errors import InputError, TrustregError, UnavailableError, UntrustedError
-    from trustreg.facade import Publisher, Verifier
+    from trustreg.facade import Judge, Publisher, Verifier
     from trustreg.forecast import Inventory, Notice
     from trustreg.inventory import CertificateLine, Collection, Holding, KeyLine, RoleLine, RootLine, TagLine
     from trustreg.io.archive import Archived, ArchivedState
+    from trustreg.judging import Decision, Judged
     from trustreg.lint import Finding
     from trustreg.maps import AsyncMap, Map
     from trustreg.names import Digest, Gun, Reference
+    from trustreg.policy import Policy, Rule
     from trustreg.publisher import Left, Published, Renewed
     from trustreg.reader import Target
     from trustreg.sign.changes import (
@@ -46,11 +48,13 @@ if TYPE_CHECKING:
     )
     from trustreg.survey import Seat
     from trustreg.tuf import Client, trust
+    from trustreg.verify.policy import Answer
 
 __all__ = [
     "AddTarget",
     "Agreed",
     "Amend",
+    "Answer",
     "Archived",
     "ArchivedState",
     "AsyncClient",
@@ -60,6 +64,7 @@ __all__ = [
     "Client",
     "Collection",
     "Contents",
+    "Decision",
     "Delegate",
     "DelegateBins",
     "Digest",
@@ -69,10 +74,13 @@ __all__ = [
     "Holding",
     "InputError",
     "Inventory",
+    "Judge",
+    "Judged",
     "KeyLine",
     "Left",
     "Map",
     "Notice",
+    "Policy",
     "Published",
     "Publisher",
     "Purge",
@@ -82,6 +90,7 @@ __all__ = [
     "RoleLine",
     "RoleState",
     "RootLine",
+    "Rule",
     "Seat",
     "SetExpiry",
     "SetKeys",
@@ -129,7 +138,10 @@ _HOMES = {
     "reader": ("Target",),
     "survey": ("Seat",),
     "tuf": ("Client", "trust"),
-    "facade": ("Publisher", "Verifier"),
+    "facade": ("Judge", "Publisher", "Verifier"),
+    "judging": ("Decision", "Judged"),
+    "policy": ("Policy", "Rule"),
+    "verify.policy": ("Answer",),
 }
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from trustreg.forecast import Inventory
     from trustreg.io.archive import Archived
     from trustreg.io.download import Progress
+    from trustreg.judging import Decision
     from trustreg.lint import Finding
     from trustreg.metadata import Key
     from trustreg.publisher import Published, Renewed
@@ -184,6 +185,77 @@ class Verifier:
         if isinstance(result, TrustregError):
             raise result
         return result
+
+    def _named(self, image: str | Reference) -> Reference:
+        return self._wiring.logical(_reference(image))
+
+
+class Judge:
+    """Judges images by a policy. Keep one; threads may share it.
+
+    Settings are found as by :class:`Verifier`: they say where collections and signatures are, and what roots have to be
+    where the policy does not.
+
+    Args:
+        policy: The file, YAML or ``policy.json``; by default the configured one.
+        trust_dir: Where trusted metadata is remembered.
+        config: Read this configuration file and no other.
+        ca: A PEM file with the CA of the trust server and the registry.
+        env: The environment; by default that of the process.
+        clock: Reads the time; by default that of the machine.
+        trace: Is told of each request, one line each.
+
+    Raises:
+        PolicyError: It is no policy, or there is none.
+        FileError: It, or a key that it names, cannot be read.
+        SettingError: No policy was named.
+    """
+
+    def __init__(
+        self,
+        policy: str | os.PathLike[str] | None = None,
+        *,
+        trust_dir: str | os.PathLike[str] | None = None,
+        config: str | os.PathLike[str] | None = None,
+        ca: str | os.PathLike[str] | None = None,
+        env: Mapping[str, str] | None = None,
+        clock: Callable[[], datetime] | None = None,
+        trace: Callable[[str], None] | None = None,
+    ) -> None:
+        flags = {
+            **_common(server=None, store=None, trust_dir=trust_dir, config=config, ca=ca, pins=(), first_use=None),
+            "policy": os.fspath(policy) if policy else None,
+        }
+        self._clock = clock or _utc_now
+        self._wiring = Wiring(flags, os.environ if env is None else env, self._clock, trace)
+        self.policy = self._wiring.required_policy()
+        self._judge = self._wiring.judge(self.policy)
+
+    def judge(self, image: str | Reference, *, platform: str | None = None, whole: bool = False) -> Decision:
+        """Say whether *image* may be used, and why; see :meth:`trustreg.judging.Judge.judge`.
+
+        Raises:
+            InputError: The name, or a setting, cannot be used.
+        """
+        return self._judge.judge(self._named(image), self._clock(), platform=platform, whole=whole)
+
+    def judge_all(self, images: Iterable[str | Reference], *, platform: str | None = None) -> list[Decision]:
+        """Judge several images at once; the decisions are in the order of the images."""
+        references = [_reference(image) for image in images]
+        return self._wiring.decide_all(references, self._judge, self._clock(), platform=platform) if references else []
+
+    def require(self, image: str | Reference, *, platform: str | None = None) -> Decision:
+        """Require that *image* may be used, by the mode of its rule too.
+
+        Raises:
+            UntrustedError: It is refused.
+            UnavailableError: It could not be found out.
+            InputError: The name, or a setting, cannot be used.
+        """
+        decision = self.judge(image, platform=platform)
+        if decision.error and not decision.allowed:
+            raise decision.error
+        return decision
 
     def _named(self, image: str | Reference) -> Reference:
         return self._wiring.logical(_reference(image))

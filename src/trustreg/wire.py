@@ -22,6 +22,7 @@ from trustreg.errors import (
     UnsignedError,
 )
 from trustreg.names import ROOT, SNAPSHOT, TARGETS, Gun, Reference
+from trustreg.policy import InCollection, leaves
 from trustreg.values import dataclass
 
 if TYPE_CHECKING:
@@ -51,9 +52,11 @@ if TYPE_CHECKING:
     from trustreg.io.signatures.registriesd import RegistriesD
     from trustreg.io.stores.place import Place
     from trustreg.io.stores.writers import Writers
+    from trustreg.judging import Decision, Judge
     from trustreg.metadata import Key
     from trustreg.mirroring import Original
     from trustreg.names import Digest
+    from trustreg.policy import Policy
     from trustreg.ports import (
         Detached,
         HeldKey,
@@ -174,6 +177,83 @@ class Wiring:
 
         with ThreadPoolExecutor(max_workers=min(len(images), _AT_ONCE)) as pool:
             return list(pool.map(judge, images))
+
+    def judge(self, policy: Policy) -> Judge:
+        """Return who judges images by *policy*.
+
+        Raises:
+            SettingError: What it says of a collection cannot be used.
+        """
+        from trustreg.io.gpg import Keyrings
+        from trustreg.judging import Judge
+
+        readers: dict[Any, client.Verifier] = {}
+
+        def reader(leaf: InCollection) -> client.Verifier:
+            key = replace(leaf, path="", roles=())
+            if key not in readers:
+                readers[key] = self._reader(leaf, Path(policy.source))
+            return readers[key]
+
+        for rule in (*policy.rules.values(), policy.default):
+            for leaf in leaves(rule.require):
+                if isinstance(leaf, InCollection):
+                    reader(leaf)
+        return Judge(policy, self, self._signature_places, Keyrings(self._env), reader)
+
+    def decide_all(
+        self, images: Sequence[Reference], judge: Judge, now: datetime, *, platform: str | None = None
+    ) -> list[Decision]:
+        """Judge *images* at the time *now*, several at once; the decisions are in the order of the images."""
+        if len(images) == 1:
+            return [judge.judge(self.logical(images[0]), now, platform=platform)]
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(max_workers=min(len(images), _AT_ONCE)) as pool:
+            return list(pool.map(lambda image: judge.judge(self.logical(image), now, platform=platform), images))
+
+    def policy(self) -> Policy | None:
+        """Return the policy that was set, if one was.
+
+        Raises:
+            PolicyError: It is none.
+            FileError: It cannot be read.
+        """
+        if (path := self._config.policy) is None:
+            return None
+        from trustreg.io.policyfile import load
+
+        return load(Path(path))
+
+    def required_policy(self) -> Policy:
+        """Return the policy that was set; raise :class:`SettingError` where none was, or what :meth:`policy` does."""
+        if (found := self.policy()) is None:
+            raise SettingError("policy", "no policy was named: say which with --policy, or in the configuration")
+        return found
+
+    def _signature_places(self, asked: Reference, logical: Reference) -> list[tuple[SignaturePlace, Reference]]:
+        """Return where signatures of *asked* are: in the registry by that name, and elsewhere by its *logical* one."""
+        named = [
+            (spelled, logical if spelled.startswith("lookaside") else asked)
+            for spelled in self._config.site(logical.gun).signatures
+        ]
+        return [(self._signatures(name, spelled), name) for spelled, name in named]
+
+    def _reader(self, leaf: InCollection, policy: Path) -> client.Verifier:
+        """Return the reader of the collections that *leaf*, of the policy at a path, is about."""
+        from trustreg.io.settings import Layer, Setting, of_place
+
+        source = f"{policy}: {leaf.path}"
+        places = {name: value for name in ("server", "store") if (value := getattr(leaf, name))}
+        pins = {"pins": {"keys": list(leaf.pins)}} if leaf.pins else {}
+        said = dict(of_place({**places, **pins}, source, policy.parent).settings)
+        said["first_use"] = Setting("first_use", leaf.first_use, source)
+        if leaf.offline_grace is not None:
+            said["offline_grace"] = Setting("offline_grace", leaf.offline_grace, source)
+        layer = Layer(said)
+        if places:
+            return self._with(self._config.elsewhere(layer), beside=self._config).verifier(leaf.max_age)
+        return self._with(self._config.demanding(layer), beside=self._beside).verifier(leaf.max_age)
 
     def manifest(self, reference: Reference) -> Manifest:
         """Return what the registry of *reference* serves: this is the port ``Registry``."""

@@ -49,7 +49,9 @@ def test_every_command_has_an_example() -> None:
     """
     without = [name for name, command in cli_reference.commands() if "Example" not in (command.help or "")]
 
-    assert [f"trustreg {group}" for group in ("role", "delegation", "signer", "ceremony", "key", "config")] == without
+    assert [
+        f"trustreg {group}" for group in ("role", "delegation", "signer", "ceremony", "policy", "key", "config")
+    ] == without
 
 
 def test_every_error_is_explained() -> None:

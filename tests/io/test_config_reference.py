@@ -147,6 +147,7 @@ def test_what_the_code_takes_the_schema_takes(match: str) -> None:
     mirror = {} if match.startswith("*") else {"mirror": "mirror.example:5000/a"}
     table = {
         "trust_dir": "t",
+        "policy": "p",
         "notary_config": "c",
         "registries_d": "d",
         "registries_conf": "r",

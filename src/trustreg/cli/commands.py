@@ -75,6 +75,7 @@ _COMMANDS = {
     "inventory": "inventory",
     "archive": "archive",
     "mirror": "mirror",
+    "policy": "policy",
     "convert": "convert",
     "check-conversion": "convert",
     "key": "key",

@@ -178,6 +178,21 @@ def reading_archives(command: Callable[Concatenate[Wiring, P], R], *, also: tupl
     return settings(told, options=_SETTINGS + _TRUST + _ARCHIVE + also)
 
 
+_POLICY = (
+    click.option("--policy", metavar="FILE", help="Judge by this policy: YAML, or the policy.json of containers."),
+)
+
+
+def judging(command: Callable[Concatenate[Wiring, P], R]) -> Callable[P, R]:
+    """Give *command* what it takes to judge images, by a policy or without one."""
+    return reading_archives(command, also=_POLICY)
+
+
+def by_policy(command: Callable[Concatenate[Wiring, P], R]) -> Callable[P, R]:
+    """Give *command* what it takes to judge images by a policy."""
+    return settings(command, options=_SETTINGS + _TRUST + _POLICY)
+
+
 def copying(command: Callable[Concatenate[Wiring, P], R]) -> Callable[P, R]:
     """Give *command* what it takes to copy collections as they are now, and what archives have of them."""
     return settings(command, options=_SETTINGS + _TRUST + _ARCHIVE[:1])

@@ -1,28 +1,45 @@
 """``trustreg verify``."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from trustreg.cli.entry import exit_code
-from trustreg.cli.options import IMAGE, as_format, reading_archives
+from trustreg.cli.options import IMAGE, as_format, judging
 from trustreg.cli.progress import progress
 from trustreg.cli.render import moment, print_json, print_verdict, spell_verdict
 from trustreg.client import Unknown, Untrusted
 from trustreg.names import Reference
 from trustreg.wire import Wiring
 
+if TYPE_CHECKING:
+    from trustreg.policy import Policy
+
 
 @click.command(short_help="Say whether images are what was signed.")
 @click.argument("images", type=IMAGE, nargs=-1, required=True, metavar="IMAGE...")
+@click.option("--platform", metavar="OS/ARCH", help="By a policy: of an index, judge only this instance.")
 @click.option("--no-registry", is_flag=True, help="Only resolve the signed digest; do not ask the registry.")
 @as_format
-@reading_archives
+@judging
 @click.pass_context
-def verify(ctx: click.Context, wiring: Wiring, images: tuple[Reference, ...], as_: str, *, no_registry: bool) -> None:
+def verify(
+    ctx: click.Context,
+    wiring: Wiring,
+    images: tuple[Reference, ...],
+    as_: str,
+    *,
+    platform: str | None,
+    no_registry: bool,
+) -> None:
     """Say whether each IMAGE is what its publishers signed.
 
     By tag, the digest that was signed has to be the one the registry serves for that tag now. By digest
     (NAME@sha256:...), some tag has to be signed with that digest. Each line begins with the name to use from here
     on, pinned to the digest.
+
+    Without a policy, the collection of each repository is asked. With one, the most specific rule for an image
+    says what has to hold: signatures by GPG or plain keys, collections, and how many of them.
 
     \b
     Exit codes: 0 all are, 1 some are refused, 2 a setting cannot be used, 3 it could not be found out.
@@ -30,10 +47,18 @@ def verify(ctx: click.Context, wiring: Wiring, images: tuple[Reference, ...], as
     \b
     Examples:
       trustreg verify registry.example/team/app:1.0
+      trustreg verify --policy policy.yaml registry.example/team/app:1.0
       trustreg verify --format json registry.example/team/app@sha256:...
       trustreg verify --no-registry registry.example/team/app:1.0
       trustreg verify --from backup --at 2026-12-01 --no-registry registry.example/team/app:1.0
     """
+    policy = wiring.policy()
+    if policy:
+        if no_registry or ctx.params["archive"]:
+            raise click.UsageError("A policy is about images as they are served: not with --no-registry and --from.")
+        _by_policy(ctx, wiring, policy, images, as_, platform)
+    if platform:
+        raise click.UsageError("--platform is for policies: without one, the index is what is signed.")
     with progress(f"verifying {len(images)} image{'s' * (len(images) > 1)}"):
         verdicts = wiring.judge_all(images, wiring.verifier(), wiring.now(), compare=not no_registry)
     if as_ == "json":
@@ -45,3 +70,19 @@ def verify(ctx: click.Context, wiring: Wiring, images: tuple[Reference, ...], as
             print_verdict(verdict)
     codes = [exit_code(verdict.error) for verdict in verdicts if isinstance(verdict, Untrusted | Unknown)]
     ctx.exit(min(codes, default=0))  # refused comes before a wrong setting, that before not knowing
+
+
+def _by_policy(
+    ctx: click.Context, wiring: Wiring, policy: "Policy", images: tuple[Reference, ...], as_: str, platform: str | None
+) -> None:
+    from trustreg.cli.decisions import print_decision, spell_decisions
+
+    with progress(f"judging {len(images)} image{'s' * (len(images) > 1)}"):
+        decisions = wiring.decide_all(images, wiring.judge(policy), wiring.now(), platform=platform)
+    if as_ == "json":
+        print_json(spell_decisions(policy, decisions))
+    else:
+        for decision in decisions:
+            print_decision(decision)
+    codes = [exit_code(decision.error) for decision in decisions if decision.error and not decision.allowed]
+    ctx.exit(min(codes, default=0))

@@ -184,6 +184,16 @@ class Config(NamedTuple):
         first = layer._replace(settings={**apart, **said})  # and only flags, which come first, silence Notary's pins
         return self._replace(layers=(*([Layer({})] if notarys else ()), first, *self.layers))
 
+    def demanding(self, layer: Layer) -> Config:
+        """Return these settings for who demands of collections what *layer* says, whatever else was set."""
+        return self._replace(layers=(layer, *self.layers))
+
+    @property
+    def policy(self) -> str | None:
+        """The policy file by which images are judged; ``None`` where there is none."""
+        found: str | None = self._find("policy").value
+        return found
+
     @property
     def chosen(self) -> bool:
         """Whether a flag says which collection is meant: where it is, or what its root has to be."""
@@ -257,7 +267,7 @@ class Config(NamedTuple):
         if self.notary:
             named = self._find("notary_config")
             general.append(named if named.value else Setting("notary_config", self.notary.path, "trust_dir"))
-        general += filter(lambda row: row.value, map(self._find, ("registries_d", "registries_conf")))
+        general += filter(lambda row: row.value, map(self._find, ("policy", "registries_d", "registries_conf")))
         return tuple(row for setting in (*general, *rows) for row in spelled(setting))
 
     def _explain_home(self, gun: Gun) -> Iterator[Setting]:

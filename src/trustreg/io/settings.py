@@ -119,13 +119,13 @@ def read_unspoilt(path: str) -> bytes | None:
     return raw
 
 
-def of_place(values: Mapping[str, Any], source: str) -> Layer:
-    """Return what the flag *source* says of a collection that is elsewhere: *values*, as a file would have them.
+def of_place(values: Mapping[str, Any], source: str, folder: Path = Path()) -> Layer:  # it is frozen
+    """Return what *source*, a flag, says of a collection that is elsewhere: *values*, as a file in *folder* has them.
 
     Raises:
         SettingError: One of them is not what it has to be.
     """
-    place = _Place(source, Path())
+    place = _Place(source, folder)
     return Layer({name: Setting(name, DEFAULTS[name](value, place), source) for name, value in values.items()})
 
 
@@ -453,6 +453,7 @@ PINS: Mapping[str, _Read[tuple[str, ...]]] = {
 EVERYWHERE: Mapping[str, _Read[Any]] = {
     "trust_dir": _path,
     "notary_config": _path,
+    "policy": _path,
     "registries_d": _path,
     "registries_conf": _path,
 }
@@ -481,6 +482,7 @@ REGISTRY: Mapping[str, _Read[Any]] = {"match": _match, "mirror": _part, "served_
 FLAGS: tuple[tuple[str, str, str, _Read[Any]], ...] = (
     ("trust_dir", "trust_dir", "--trust-dir", _path),
     ("notary_config", "notary_config", "--notary-config", _path),
+    ("policy", "policy", "--policy", _path),
     ("server", "server", "--server", _server),
     ("store", "store", "--store", _store),
     ("ca", "ca", "--ca", _path),
@@ -492,6 +494,7 @@ FLAGS: tuple[tuple[str, str, str, _Read[Any]], ...] = (
 VARIABLES: tuple[tuple[str, str, _Read[Any]], ...] = (  # of two for one key, the first that is set
     ("trust_dir", "TRUSTREG_TRUST_DIR", _path),
     ("notary_config", "TRUSTREG_NOTARY_CONFIG", _path),
+    ("policy", "TRUSTREG_POLICY", _path),
     ("registries_d", "TRUSTREG_REGISTRIES_D", _path),
     ("registries_conf", "TRUSTREG_REGISTRIES_CONF", _path),
     ("registries_conf", "CONTAINERS_REGISTRIES_CONF", _path),

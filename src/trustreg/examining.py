@@ -492,8 +492,8 @@ class Examiner:
         return self._guarded("token service", realm.origin, lambda found: self._service(auth, realm, found))
 
     def _service(self, auth: Auth, realm: Url, found: list[Finding]) -> list[Part]:
-        self._visit(auth, realm, found)
-        return [_part("token service", realm.origin, found)]
+        self._visit(auth, realm, found)  # without what it needs to give a token: how it likes that says nothing
+        return [_part("token service", realm.origin, (each for each in found if each.code != "server-error"))]
 
     # --- uploads ---
 

@@ -57,11 +57,12 @@ def test_a_report_is_for_programs(begun: Desk) -> None:
     assert "unsigned" in codes["trust server"]
 
 
-@pytest.mark.parametrize("words", [(), ("Registry.example/UPPER",)])
+@pytest.mark.parametrize("words", [(), ("Registry.example/UPPER",), ("ftp://x",), ("https://bob:s3cret@x",)])
 def test_what_cannot_be_looked_at_is_usage(desk: Desk, words: tuple[str, ...]) -> None:
     """
-    Nothing, or a name that is none.
+    Nothing, or a name or an address that is none; and what is secret in it is not said.
     """
     said = desk.run("doctor", *words)
 
     assert (said.code, said.out) == (2, "")
+    assert "s3cret" not in said.err

@@ -10,6 +10,7 @@ from trustreg.cli.entry import EXIT_REFUSED, EXIT_UNKNOWN
 from trustreg.cli.options import IMAGE, as_format, reading
 from trustreg.cli.render import moment, print_json, say
 from trustreg.doctor import FAILED, OK, SKIPPED, UNKNOWN, WARNING, Report
+from trustreg.io.address import Url, without_secrets
 
 if TYPE_CHECKING:
     from trustreg.names import Reference
@@ -43,16 +44,23 @@ def doctor(ctx: click.Context, wiring: Wiring, targets: tuple[str, ...], as_: st
     """
     from trustreg.examining import Examiner
 
-    parameter = next(param for param in ctx.command.params if param.name == "targets")
-    asked: list[Reference | str] = [
-        target if "://" in target else IMAGE.convert(target, parameter, ctx) for target in targets
-    ]
-    report = Examiner(wiring, uploads=not no_uploads).examine(asked)
+    report = Examiner(wiring, uploads=not no_uploads).examine([_target(text, ctx) for text in targets])
     if as_ == "json":
         print_json(spell_report(report))
     else:
         _print(report)
     ctx.exit({FAILED: EXIT_REFUSED, UNKNOWN: EXIT_UNKNOWN}.get(report.verdict, 0))
+
+
+def _target(text: str, ctx: click.Context) -> Reference | str:
+    parameter = next(param for param in ctx.command.params if param.name == "targets")
+    if "://" not in text:
+        image: Reference = IMAGE.convert(text, parameter, ctx)
+        return image
+    try:
+        return str(Url.parse(text)._replace(query="")).removesuffix("/")
+    except ValueError as exc:
+        raise click.BadParameter(f"{without_secrets(text)!r}: {exc}.", ctx, parameter) from exc
 
 
 def spell_report(report: Report) -> dict[str, Any]:

@@ -71,7 +71,7 @@ def plain(signer: LocalSigner, name: str) -> PlainKey:
     return PlainKey(name=name, key=key, fingerprint=hashlib.sha256(signer.public).hexdigest())
 
 
-RELEASE = GpgKey(name="release", raw=b"release", fingerprints=("A" * 40,))
+RELEASE = GpgKey(name="release", raw=b"release", fingerprints=("A" * 40,), ids=("A" * 16,))
 GPG = SignedByGpg(path="gpg", keys=(RELEASE,))
 KEY = SignedByKey(path="key", keys=(plain(CI, "ci"),))
 COLLECTION = InCollection(path="collection", roles=("targets/releases",))
@@ -106,7 +106,7 @@ class Gpg:
         if not bar:
             raise FormatError("OpenPGP message", "", "it is none")
         if by not in keys:
-            raise GpgSignatureError("B" * 16, "it does not hold")
+            raise GpgSignatureError("A" * 16 if by == b"broken" else "B" * 16, "it does not hold")
         return Vouched(content=content, fingerprint="A" * 40, made=now)
 
 
@@ -268,7 +268,8 @@ BAD = [
     ("nothing", GPG, [], "no-signature"),
     ("nothing", KEY, [], "no-signature"),
     ("another key", KEY, [detached(OTHER)], "no-signature"),
-    ("another key", GPG, [message("other")], "gpg-signature"),
+    ("another key", GPG, [message("other")], "no-signature"),
+    ("one that does not hold", GPG, [message("broken"), message("other")], "gpg-signature"),
     ("the other kind", KEY, [message()], "no-signature"),
     ("the other kind", GPG, [detached()], "no-signature"),
     ("another tag", GPG, [message(reference=f"{REPO}:2.0")], "identity"),

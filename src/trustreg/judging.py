@@ -295,7 +295,12 @@ class _Asking:
         """
         if isinstance(leaf, SignedByGpg):
             assert isinstance(found, Message)  # noqa: S101
-            content, called, by = self._judge.by_gpg(leaf, found, self._now)
+            try:
+                content, called, by = self._judge.by_gpg(leaf, found, self._now)
+            except GpgSignatureError as exc:
+                if any(exc.key in key.ids for key in leaf.keys):
+                    raise
+                raise _OtherKeyError(found.where, exc.key, "it is by none of these keys") from exc
             return simple.read(content), called, by
         assert isinstance(found, Detached)  # noqa: S101
         for key in leaf.keys:

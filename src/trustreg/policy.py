@@ -22,11 +22,15 @@ from trustreg.values import dataclass, field
 
 @dataclass(frozen=True, kw_only=True)
 class GpgKey:
-    """Exported public keys of GPG, as one file has them: ``name`` is what the policy calls it."""
+    """Exported public keys of GPG, as one file has them: ``name`` is what the policy calls it.
+
+    ``fingerprints`` are those of the primary keys, and ``ids`` what signatures call these and their subkeys.
+    """
 
     name: str
     raw: bytes = field(repr=False)
-    fingerprints: tuple[str, ...] = ()  # of the primary keys
+    fingerprints: tuple[str, ...] = ()
+    ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

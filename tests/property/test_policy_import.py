@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.peers.gpg import gpg_home
-from trustreg.dialects import openpgp, plainkeys, policy1, policyjson
+from trustreg.dialects import openpgp, policy1, policyjson, policykeys
 from trustreg.errors import FileError
 from trustreg.identity import scope_problem
 from trustreg.io import yaml
@@ -74,7 +74,7 @@ class Keys:
     def plain(self, name: str, text: str, path: str) -> PlainKey:
         """Read a plain key."""
         del path
-        return plainkeys.read_pem(self._raw(text), name)
+        return policykeys.read_pem(self._raw(text), name)
 
     def _raw(self, text: str) -> bytes:
         return text.encode() if text.startswith("-----BEGIN") else read_file(text)

@@ -15,8 +15,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, NamedTuple, cast
 
-from trustreg.dialects import canonical, openpgp
-from trustreg.dialects.plainkeys import read_pem
+from trustreg.dialects import canonical
+from trustreg.dialects.policykeys import read_gpg, read_pem
 from trustreg.dialects.reading import Members
 from trustreg.errors import FormatError, NameFormError, PolicyError, TrustregError
 from trustreg.identity import Identity, Way, written
@@ -141,11 +141,9 @@ class _Reading:
     def _gpg(self, entry: Members, source: str, text: str) -> GpgKey:
         name, raw = self._key(entry, source, text)
         try:
-            keys = openpgp.open_keys(raw)
+            return read_gpg(raw, name)
         except FormatError as exc:
             raise _UnusableError(f"{name} holds no key that can be used: {exc.problem}") from exc
-        fingerprints = tuple(key.fingerprint for key in keys)
-        return GpgKey(name=name, raw=b"".join(key.raw for key in keys), fingerprints=fingerprints)
 
     def _plain(self, entry: Members, source: str, text: str) -> PlainKey:
         name, raw = self._key(entry, source, text)

@@ -10,14 +10,13 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trustreg.dialects import openpgp, plainkeys, policy1
+from trustreg.dialects import policy1, policykeys
 from trustreg.errors import FileError, FormatError, KeyFileError, PolicyError, SettingError
 from trustreg.io import yaml
 from trustreg.io.settings import read_unspoilt
-from trustreg.policy import GpgKey
 
 if TYPE_CHECKING:
-    from trustreg.policy import PlainKey, Policy
+    from trustreg.policy import GpgKey, PlainKey, Policy
 
 
 def load(path: Path) -> Policy:
@@ -82,16 +81,14 @@ class _Keys:
     def gpg(self, name: str, text: str, path: str) -> GpgKey:
         raw = self._raw(text, path)
         try:
-            found = openpgp.open_keys(raw)
+            return policykeys.read_gpg(raw, name)
         except FormatError as exc:
             raise self._fault(path, f"{name} is no public GPG key: {exc.problem}") from exc
-        fingerprints = tuple(key.fingerprint for key in found)
-        return GpgKey(name=name, raw=b"".join(key.raw for key in found), fingerprints=fingerprints)
 
     def plain(self, name: str, text: str, path: str) -> PlainKey:
         raw = self._raw(text, path)
         try:
-            return plainkeys.read_pem(raw, name)
+            return policykeys.read_pem(raw, name)
         except KeyFileError as exc:
             raise self._fault(path, f"{name} is no public key: {exc.problem}") from exc
 

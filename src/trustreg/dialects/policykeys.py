@@ -1,6 +1,6 @@
-"""Public keys as policies name them: a PEM file, with one ed25519, ECDSA or RSA key.
+"""Public keys as policies name them: a PEM file with one ed25519, ECDSA or RSA key, or what GPG exports.
 
-What such a key signs is the payload of simple signing, in cosign's form.
+What a plain key signs is the payload of simple signing in cosign's form, and what GPG keys do is the same in theirs.
 """
 
 import re
@@ -9,10 +9,10 @@ from typing import Final
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from trustreg.dialects import simple
+from trustreg.dialects import openpgp, simple
 from trustreg.errors import KeyFileError
 from trustreg.metadata import Key
-from trustreg.policy import PlainKey
+from trustreg.policy import GpgKey, PlainKey
 from trustreg.verify.keys import spell
 from trustreg.verify.signatures import fingerprint, load
 
@@ -46,6 +46,21 @@ def read_pem(raw: bytes, name: str) -> PlainKey:
     if load(key) is None:
         raise KeyFileError(name, f"its {kind} key of {public.key_size} bits is too weak, or too large")  # type: ignore[union-attr]
     return PlainKey(name=name, key=key, fingerprint=mark)
+
+
+def read_gpg(raw: bytes, name: str) -> GpgKey:
+    """Read the public GPG keys in *raw*, which a policy calls *name*.
+
+    Raises:
+        FormatError: There are none, or they are of no use here.
+    """
+    keys = openpgp.open_keys(raw)
+    return GpgKey(
+        name=name,
+        raw=b"".join(key.raw for key in keys),
+        fingerprints=tuple(key.fingerprint for key in keys),
+        ids=tuple(keyid for key in keys for keyid in key.ids),
+    )
 
 
 LARGEST: Final = 64 << 10  # bytes; an RSA key of 16384 bits has 3000

@@ -6,7 +6,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from trustreg.dialects.plainkeys import LARGEST, read_pem
+from trustreg.dialects.policykeys import LARGEST, read_pem
 from trustreg.errors import KeyFileError
 from trustreg.verify.signatures import fingerprint, load
 

@@ -13,6 +13,8 @@ from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+import orjson
+
 from trustreg.dialects import canonical
 from trustreg.dialects.reading import Members
 from trustreg.errors import FormatError, NameFormError
@@ -56,6 +58,7 @@ def read(raw: bytes, kind: str = ATOMIC) -> Payload:
         raise FormatError(_WHAT, "", f"it is longer than {LARGEST} bytes")
     try:
         whole = Members(_WHAT, "", canonical.parse_strictly(raw))
+        canonical.encode(whole.value)  # half of a character is text that nobody could write down
     except ValueError as exc:
         raise FormatError(_WHAT, "", str(exc)) from exc
     critical = _exactly(whole, {"critical", "optional"}).members("critical")
@@ -79,7 +82,7 @@ def read(raw: bytes, kind: str = ATOMIC) -> Payload:
 
 
 def write(payload: Payload, kind: str = ATOMIC) -> bytes:
-    """Return *payload*, as one of *kind*, as the canonical JSON that gets signed."""
+    """Return *payload*, as one of *kind*, as the JSON that gets signed: sorted, without blanks, the same each time."""
     optional = {"creator": payload.creator, "timestamp": payload.timestamp}
     critical = {
         "identity": {"docker-reference": payload.reference},
@@ -87,7 +90,7 @@ def write(payload: Payload, kind: str = ATOMIC) -> bytes:
         "type": kind,
     }
     said = {name: value for name, value in optional.items() if value is not None}
-    return canonical.encode({"critical": critical, "optional": {**payload.extra, **said}})
+    return orjson.dumps({"critical": critical, "optional": {**payload.extra, **said}}, option=orjson.OPT_SORT_KEYS)
 
 
 def _exactly(members: Members, names: Collection[str]) -> Members:

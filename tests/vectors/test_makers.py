@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.peers.command import clean_env, require, run
 from tests.vectors.loading import VECTORS, Vector, VectorError, load, read
 from vectors.make.__main__ import makers
 
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize("maker", list(makers()), ids=lambda maker: maker.__name__)
 def test_a_rerun_changes_nothing(maker: ModuleType, tmp_path: Path) -> None:
     """
-    The same files with the same bytes; recorded ones are not made again.
+    The same files with the same bytes; recorded ones are not made again, and messages only by the gpg that made them.
     """
+    if maker.FOLDER.name == "simple-signing" and not made_by_this_gpg():
+        pytest.skip("these were made by gpg 2.2")
     maker.main(tmp_path)
 
     made = {path.name: path.read_bytes() for path in tmp_path.glob("*.json")}
@@ -30,11 +33,19 @@ def test_a_rerun_changes_nothing(maker: ModuleType, tmp_path: Path) -> None:
     assert {name for name in made if made[name] != kept[name]} == set()
 
 
+def made_by_this_gpg() -> bool:
+    """Say whether the gpg that is here writes what the one wrote that made the vectors."""
+    require("gpg")
+    return run(["gpg", "--version"], env=clean_env()).stdout.startswith("gpg (GnuPG) 2.2.")
+
+
 def test_makers_are_found() -> None:
     """
     By their folders.
     """
-    assert {"canonical", "keys", "names", "notary1", "tuf1"} <= {maker.FOLDER.name for maker in makers()}
+    assert {"canonical", "keys", "names", "notary1", "simple-signing", "tuf1"} <= {
+        maker.FOLDER.name for maker in makers()
+    }
 
 
 def test_every_folder_has_a_maker() -> None:
@@ -128,6 +139,6 @@ def test_the_readme_names_every_field_and_error() -> None:
 
     assert {name for name in (*names, *met, *facts) if f"`{name}`" not in text} == set()
     assert {path.name for path in VECTORS.iterdir() if path.is_dir() and path.name != "make"} <= {
-        *re.findall(r"\]\((\w+)\)", text),
+        *re.findall(r"\]\(([\w-]+)\)", text),
         "__pycache__",
     }

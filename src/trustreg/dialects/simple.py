@@ -10,6 +10,7 @@ Source: containers/image ``docs/atomic-signature.md`` and ``signature/simple.go`
 """
 
 from collections.abc import Collection, Mapping
+from json import JSONDecodeError
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -60,7 +61,7 @@ def read(raw: bytes, kind: str = ATOMIC) -> Payload:
         whole = Members(_WHAT, "", canonical.parse_strictly(raw))
         canonical.encode(whole.value)  # half of a character is text that nobody could write down
     except ValueError as exc:
-        raise FormatError(_WHAT, "", str(exc)) from exc
+        raise FormatError(_WHAT, "", _problem(exc)) from exc
     critical = _exactly(whole, {"critical", "optional"}).members("critical")
     if kind == COSIGN and whole.require("optional") is None:
         whole.value["optional"] = {}
@@ -91,6 +92,15 @@ def write(payload: Payload, kind: str = ATOMIC) -> bytes:
     }
     said = {name: value for name, value in optional.items() if value is not None}
     return orjson.dumps({"critical": critical, "optional": {**payload.extra, **said}}, option=orjson.OPT_SORT_KEYS)
+
+
+def _problem(error: ValueError) -> str:
+    """Say in our own words what a library found."""
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8"
+    if isinstance(error, orjson.JSONEncodeError) or isinstance(error.__cause__, orjson.JSONEncodeError):
+        return "it has text that is none: half a character"
+    return "it is not JSON" if isinstance(error, JSONDecodeError) else str(error)
 
 
 def _exactly(members: Members, names: Collection[str]) -> Members:

@@ -85,7 +85,8 @@ class Keyring:
 
     def __init__(self, keys: Sequence[bytes], env: Mapping[str, str]) -> None:
         self._keys = {one.fingerprint: one for key in keys for one in openpgp.open_keys(key)}
-        self._ids = {keyid: one for one in self._keys.values() for keyid in one.ids}
+        self._ids = {keyid for one in self._keys.values() for keyid in one.ids}
+        self._weak = {weak[-16:] for one in self._keys.values() for weak in one.weak}
         self.fingerprints = tuple(self._keys)
         """Of the primary keys, 40 upper-case hex digits."""
         self._env = dict(env)
@@ -109,6 +110,8 @@ class Keyring:
         opened = openpgp.open_message(message, largest)
         if opened.issuer not in self._ids:
             raise GpgSignatureError(opened.issuer, _PROBLEMS["NO_PUBKEY"])
+        if opened.issuer in self._weak:
+            raise GpgSignatureError(opened.issuer, "its key is too short, or not one that signs")
         home = self._current()
         try:
             return self._judge(opened, home.ask(message, now, len(opened.content)), now)
@@ -145,8 +148,6 @@ class Keyring:
         key: PublicKey | None = self._keys.get(fields[9]) if len(fields) > 9 else None
         if key is None or fields[0] not in {key.fingerprint, *key.subkeys}:
             raise GpgSignatureError(opened.issuer, _PROBLEMS["NO_PUBKEY"])
-        if fields[0] in key.weak:
-            raise GpgSignatureError(opened.issuer, "its key is too short")
         if fields[7] not in _DIGESTS or fields[8] != "00":
             raise GpgSignatureError(
                 opened.issuer, "it is made over a digest that is too weak, or not over binary content"

@@ -1,0 +1,89 @@
+"""Every message of vectors/simple-signing ends as it says, and says enough."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import fields
+from operator import attrgetter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.vectors.loading import VECTORS, VectorError
+from tests.vectors.signed import Signed, load, outcome, read
+from tests.vectors.skopeo import ACCEPTED, REFUSED
+from trustreg.io.gpg import Keyrings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+STRICTER = Path(__file__).parents[2] / "docs" / "explanation" / "stricter.md"
+
+
+@pytest.fixture(scope="module")
+def openpgp() -> Iterator[Keyrings]:
+    """What verifies messages."""
+    with Keyrings(os.environ) as rings:
+        yield rings
+
+
+@pytest.mark.parametrize("vector", load(), ids=attrgetter("name"))
+def test_a_message_is_judged_as_the_vector_says(vector: Signed, openpgp: Keyrings) -> None:
+    """
+    With the error that the one fault in it has to lead to, whatever time it is here.
+    """
+    assert vector.expect == outcome(vector, openpgp)
+
+
+def test_there_are_many() -> None:
+    """
+    With every error that a message can lead to.
+    """
+    met = {vector.expect.get("error") for vector in load()}
+
+    assert {None, "format", "gpg-signature", "signed-digest", "identity"} == met
+    assert 200 < len(load())
+    assert 40 < sum(vector.trusted for vector in load())
+
+
+@pytest.mark.parametrize("vector", load(), ids=attrgetter("name"))
+def test_where_skopeo_says_otherwise_there_is_a_reason(vector: Signed) -> None:
+    """
+    And it stands in the documentation.
+    """
+    ours = ACCEPTED if vector.trusted else REFUSED
+    words = " ".join(STRICTER.read_text("utf-8").split())
+
+    assert {vector.skopeo, vector.policy} <= {ACCEPTED, REFUSED}
+    assert ({vector.skopeo, vector.policy} != {ours}) == bool(vector.difference)
+    assert (vector.difference or "") in words
+
+
+def test_every_vector_says_what_it_is_about() -> None:
+    """
+    A comment of its own words, one line long, and where it comes from.
+    """
+    comments = [vector.comment for vector in load()]
+
+    assert len(set(comments)) == len(comments)
+    for vector in load():
+        assert vector.comment.isprintable()
+        assert not vector.comment.endswith(".")
+        assert vector.source
+    assert {name for name in map(attrgetter("name"), fields(Signed)) if f"`{name}`" not in README} == set()
+
+
+@pytest.mark.parametrize("change", [{"more": None}, {"message": ...}])
+def test_a_field_that_is_missing_or_unknown_is_refused(change: dict[str, object]) -> None:
+    """
+    A misspelt field would be a check that is not made.
+    """
+    spelled = json.loads((VECTORS / "simple-signing" / "key-ed25519.json").read_text("utf-8")) | change
+
+    with pytest.raises(VectorError, match=next(iter(change))):
+        read("bent", {name: value for name, value in spelled.items() if value is not ...})
+
+
+README = (VECTORS / "README.md").read_text("utf-8")

@@ -835,7 +835,7 @@ class PolicyError(InputError):
     @property
     def remedy(self) -> str:
         """What a person can do about it."""
-        return "correct the policy; until then nothing is judged by it"
+        return "correct the file; until then nothing is judged by it"
 
 
 @dataclass(eq=False)

@@ -8,7 +8,7 @@ import base64
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from trustreg.errors import shown
 from trustreg.identity import Identity, scope_problem
@@ -28,7 +28,14 @@ from trustreg.policy import (
 from trustreg.sign.keyfile import public_pem
 
 
-def write(policy: Policy, elsewhere: Mapping[str, tuple[str, ...]], place: Callable[[str], str]) -> str:
+class Imported(NamedTuple):
+    """The text of a policy file, and what it could not take over, which its comments say, too."""
+
+    text: str
+    lost: tuple[str, ...]
+
+
+def write(policy: Policy, elsewhere: Mapping[str, tuple[str, ...]], place: Callable[[str], str]) -> Imported:
     """Write *policy*, as :func:`trustreg.dialects.policyjson.read` made it.
 
     Args:
@@ -36,29 +43,29 @@ def write(policy: Policy, elsewhere: Mapping[str, tuple[str, ...]], place: Calla
         elsewhere: The scopes that the file has for other transports, by transport.
         place: Returns where a key file is, for the new file to say, by what the old one called it.
     """
-    keys = _Keys(policy, place)
+    writing = _Writing(policy, place)
     lines = [f"# Made from {shown(policy.source)} by trustreg policy import."]
-    lines += [f"# Not taken over: what it says of {shown(t)}. {_ELSEWHERE}" for t in elsewhere]
-    lines += ["version: 1", *keys.lines()]
-    rules = [rule for scope, rule in policy.rules.items() if scope]
-    left = {rule.scope: problem for rule in rules if (problem := scope_problem(rule.scope))}
-    lines += [f"# Not taken over: {_quoted(s)}, which covers no image: {shown(why)}" for s, why in left.items()]
-    if len(rules) > len(left):
-        lines.append("rules:")
-    for rule in rules:
-        if rule.scope not in left:
-            lines += [f"  - match: {_scalar(rule.scope)}", f"    of: {rule.of}", *_require(rule, keys, "    ")]
+    lines += [writing.lost(f"what it says of {shown(transport)}: {_ELSEWHERE}") for transport in elsewhere]
+    lines += ["version: 1", *writing.keys()]
+    rules = []
+    for scope, rule in policy.rules.items():
+        if problem := scope_problem(scope) if scope else "":
+            lines.append(writing.lost(f"{_quoted(scope)}, which covers no image: {shown(problem)}"))
+        elif scope:
+            rules += [f"  - match: {_scalar(scope)}", f"    of: {rule.of}", *writing.require(rule, "    ")]
+    lines += ["rules:", *rules] if rules else []
     default = policy.rules.get("", policy.default)
     if default is not policy.default:
         lines.append("# This is what it had for all images of docker. Its own default was for other transports only.")
-    lines += ["default:", f"  of: {default.of}", *_require(default, keys, "  ")]
-    return "\n".join((*lines, ""))
+    lines += ["default:", f"  of: {default.of}", *writing.require(default, "  ")]
+    return Imported("\n".join((*lines, "")), tuple(writing.all_lost))
 
 
-class _Keys:
-    """The keys of a policy, and what the new file calls them."""
+class _Writing:
+    """The keys of a policy, what the new file calls them, and what is lost on the way."""
 
     def __init__(self, policy: Policy, place: Callable[[str], str]) -> None:
+        self.all_lost: list[str] = []
         self._place = place
         self._names: dict[tuple[type, str], str] = {}
         self._known: dict[str, tuple[GpgKey | PlainKey, bool]] = {}
@@ -68,10 +75,12 @@ class _Keys:
                     for key in leaf.keys:
                         self._add(key, inline=key.name.startswith(f"{leaf.path}.keyData"))
 
-    def name(self, key: GpgKey | PlainKey) -> str:
-        return self._names[type(key), _identity_of(key)]
+    def lost(self, what: str) -> str:
+        """Note what is not taken over, and return the comment that says so."""
+        self.all_lost.append(what)
+        return f"# Not taken over: {what}"
 
-    def lines(self) -> Iterator[str]:
+    def keys(self) -> Iterator[str]:
         if self._known:
             yield "keys:"
         for name, (key, inline) in self._known.items():
@@ -84,8 +93,53 @@ class _Keys:
             text = _armour(key.raw) if isinstance(key, GpgKey) else public_pem(key.key.kind, key.key.public).decode()
             yield from (f"      {line}" for line in text.splitlines())
 
+    def require(self, rule: Rule, indent: str) -> Iterator[str]:
+        lines = list(self._requirement(rule.require))
+        if len(lines) == 1 and not lines[0].startswith(("gpg:", "key:")):
+            yield f"{indent}require: {lines[0]}"
+            return
+        yield f"{indent}require:"
+        yield from (f"{indent}  {line}" for line in lines)
+
+    def _requirement(self, requirement: Requirement) -> Iterator[str]:
+        """Yield the lines of a mapping, or the one word that says it all."""
+        if isinstance(requirement, AcceptAnything):
+            yield "dangerous_accept_anything"
+        elif isinstance(requirement, SignedByGpg | SignedByKey):
+            yield from self._signed(requirement)
+        elif isinstance(requirement, AllOf):
+            yield "all:"
+            for part in _nested(requirement.parts):
+                first, *others = self._requirement(part)
+                yield f"  - {first}"
+                yield from (f"    {line}" for line in others)
+        else:
+            problem = requirement.problem if isinstance(requirement, Reject) else "a policy.json has no such thing"
+            yield f"reject  {self.lost(f'{requirement.path}: {shown(problem)}')}" if problem else "reject"
+
+    def _signed(self, requirement: SignedByGpg | SignedByKey) -> Iterator[str]:
+        identity, comment = requirement.identity, ""
+        if identity.way == "remap":
+            if scope_problem(identity.name):
+                lost = self.lost(f"{requirement.path}: a prefix that no image has, {shown(identity.name)}")
+                identity, comment = Identity(), f"  {lost}"
+            elif problem := scope_problem(identity.by):
+                lost = self.lost(f"{requirement.path}: the prefix {shown(identity.by)}: {shown(problem)}")
+                yield f"reject  {lost}"
+                return
+        names = tuple(dict.fromkeys(self._names[type(key), _mark(key)] for key in requirement.keys))
+        kind = "gpg" if isinstance(requirement, SignedByGpg) else "key"
+        several = ", ".join(names)
+        yield f"{kind}: {several if len(names) == 1 else f'[{several}]'}{comment}"
+        if identity.way == "remap":
+            yield f"identity: {{remap: {{prefix: {_quoted(identity.name)}, signed_prefix: {_quoted(identity.by)}}}}}"
+        elif identity.name:
+            yield f"identity: {{{identity.way.replace('-', '_')}: {_quoted(identity.name)}}}"
+        elif identity != Identity():
+            yield f"identity: {identity.way.replace('-', '_')}"
+
     def _add(self, key: GpgKey | PlainKey, *, inline: bool) -> None:
-        mark = type(key), _identity_of(key)
+        mark = type(key), _mark(key)
         if mark in self._names:
             return
         stem = key.name.replace("\\", "/").rpartition("/")[2].rpartition(".")
@@ -97,35 +151,9 @@ class _Keys:
         self._names[mark], self._known[name] = name, (key, inline)
 
 
-def _identity_of(key: GpgKey | PlainKey) -> str:
+def _mark(key: GpgKey | PlainKey) -> str:
     """Return what tells keys apart: two that are called the same are the same file."""
     return f"{key.name} {','.join(key.fingerprints) if isinstance(key, GpgKey) else key.fingerprint}"
-
-
-def _require(rule: Rule, keys: _Keys, indent: str) -> Iterator[str]:
-    lines = list(_requirement(rule.require, keys))
-    if len(lines) == 1 and not lines[0].startswith(("gpg:", "key:")):
-        yield f"{indent}require: {lines[0]}"
-        return
-    yield f"{indent}require:"
-    yield from (f"{indent}  {line}" for line in lines)
-
-
-def _requirement(requirement: Requirement, keys: _Keys) -> Iterator[str]:
-    """Yield the lines of a mapping, or the one word that says it all."""
-    if isinstance(requirement, AcceptAnything):
-        yield "dangerous_accept_anything"
-    elif isinstance(requirement, SignedByGpg | SignedByKey):
-        yield from _signed(requirement, keys)
-    elif isinstance(requirement, AllOf):
-        yield "all:"
-        for part in _nested(requirement.parts):
-            first, *others = _requirement(part, keys)
-            yield f"  - {first}"
-            yield from (f"    {line}" for line in others)
-    else:
-        problem = requirement.problem if isinstance(requirement, Reject) else "it says what this file cannot"
-        yield f"reject  # {shown(problem)}" if problem else "reject"
 
 
 def _nested(parts: tuple[Requirement, ...]) -> tuple[Requirement, ...]:
@@ -134,27 +162,6 @@ def _nested(parts: tuple[Requirement, ...]) -> tuple[Requirement, ...]:
         cut = (parts[at : at + _MOST_PARTS] for at in range(0, len(parts), _MOST_PARTS))
         parts = tuple(AllOf(path="", parts=group) for group in cut)
     return parts
-
-
-def _signed(requirement: SignedByGpg | SignedByKey, keys: _Keys) -> Iterator[str]:
-    identity, problem = requirement.identity, ""
-    if identity.way == "remap":
-        if scope_problem(identity.name):
-            identity, problem = Identity(), f"no image begins with {identity.name}, which was to be replaced"
-        elif found := scope_problem(identity.by):
-            yield f"reject  # no name begins with {shown(identity.by)}, as it was to: {shown(found)}"
-            return
-    names = tuple(dict.fromkeys(map(keys.name, requirement.keys)))
-    kind = "gpg" if isinstance(requirement, SignedByGpg) else "key"
-    comment = f"  # {shown(problem)}" if problem else ""
-    several = ", ".join(names)
-    yield f"{kind}: {several if len(names) == 1 else f'[{several}]'}{comment}"
-    if identity.way == "remap":
-        yield f"identity: {{remap: {{prefix: {_quoted(identity.name)}, signed_prefix: {_quoted(identity.by)}}}}}"
-    elif identity.name:
-        yield f"identity: {{{identity.way.replace('-', '_')}: {_quoted(identity.name)}}}"
-    elif identity != Identity():
-        yield f"identity: {identity.way.replace('-', '_')}"
 
 
 def _armour(raw: bytes) -> str:
@@ -186,4 +193,4 @@ _MOST_PARTS = 16  # of one list, in the policy file
 _PGP: Final = "PGP PUBLIC KEY BLOCK"
 _UNFIT = re.compile(r"[^A-Za-z0-9._-]+")
 _PLAIN = re.compile(r"[a-z][a-z0-9-]*\.[a-z0-9.-]+(?::[0-9]+)?(?:/[\w./-]+)?(?:(?::|@sha256:)[\w.-]+)?", re.ASCII)
-_ELSEWHERE: Final = "Only images in registries are judged here."
+_ELSEWHERE: Final = "only images in registries are judged here"

@@ -450,11 +450,11 @@ _CODES: Final[Mapping[str, tuple[str, str]]] = {
         "have images signed under their tag, and leave identity out",
     ),
     "transport-elsewhere": (
-        "{scopes} scopes for {transport} are passed over: only images in registries are judged here",
+        "what it says of {transport} is passed over: only images in registries are judged here",
         "leave them, if other programs use the file",
     ),
     "transport-unknown": (
-        "there is no transport {transport}: its {scopes} scopes are for no image",
+        "there is no transport {transport}: what it says of that is for no image",
         "the images of registries are those of docker",
     ),
 }

@@ -16,7 +16,7 @@ import trustreg
 from tests.docs import cli_reference
 from tests.docs.pages import ROOT
 from tests.test_errors import CONCRETE
-from trustreg import doctor, forecast
+from trustreg import doctor, forecast, policy_lint
 from trustreg.cli.entry import exit_code
 from trustreg.dialects import policy1
 from trustreg.io.yaml import read
@@ -111,6 +111,16 @@ def test_every_finding_of_doctor_is_explained() -> None:
 
     assert doctor.CODES == {code: status for code, status, _ in sorted(rows)}
     assert [] == [code for code, status, remedy in rows if (status == doctor.OK) == bool(remedy)]
+
+
+def test_every_finding_about_a_policy_is_explained() -> None:
+    """
+    With its severity, and no other.
+    """
+    rows = re.findall(r"^\| `([\w-]+)` \| (\w+) \|", (REFERENCE / "policy-lint.md").read_text(), re.MULTILINE)
+
+    assert list(policy_lint.CODES) == [code for code, _ in rows]
+    assert {"error", "warning", "note"} == {severity for _, severity in rows}
 
 
 def test_every_public_name_is_on_the_page() -> None:

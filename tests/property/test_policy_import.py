@@ -83,7 +83,7 @@ class Keys:
 def taken_over(raw: bytes) -> tuple[Policy, Policy, str]:
     """Return a policy.json, the policy made of it, and the text of that."""
     old = policyjson.read(raw, "policy.json", read_file)
-    text = write(old, policyjson.elsewhere(raw), str)
+    text = write(old, policyjson.elsewhere(raw), str).text
     tree = yaml.read(text.encode(), "policy.yaml")
     return old, policy1.read(tree.value, "policy.yaml", "", tree.line, Keys()), text
 
@@ -185,7 +185,7 @@ def test_no_scope_and_no_path_gets_out_of_its_line(scope: str, found: list[dict[
     """
     document = {"default": [{"type": "reject"}], "transports": {"docker": {scope: found}}}
     old = policyjson.read(json.dumps(document).encode(), f"policy{scope}.json", read_file)
-    text = write(old, {scope: ()}, lambda path: f"{path}{scope}")
+    text = write(old, {scope: ()}, lambda path: f"{path}{scope}").text
 
     tree = yaml.read(text.encode(), "policy.yaml")
     assert {"version", "default", "keys", "rules"} >= set(tree.value)
@@ -217,7 +217,7 @@ def test_what_it_looks_like() -> None:
         text
         == f"""\
 # Made from policy.json by trustreg policy import.
-# Not taken over: what it says of dir. Only images in registries are judged here.
+# Not taken over: what it says of dir: only images in registries are judged here
 version: 1
 keys:
   one: {{gpg: "/keys/one.gpg"}}
@@ -238,11 +238,12 @@ rules:
           identity: repository
   - match: registry.example/log
     of: instance
-    require: reject  # the transparency log (rekorPublicKeyPath) is not checked here
+    require: reject  # Not taken over: transports.docker.registry.example/log[0]: the transparency log \
+(rekorPublicKeyPath) is not checked here
   - match: mirror.example
     of: instance
     require:
-      gpg: one  # no image begins with nginx, which was to be replaced
+      gpg: one  # Not taken over: transports.docker.mirror.example[0]: a prefix that no image has, nginx
 # This is what it had for all images of docker. Its own default was for other transports only.
 default:
   of: instance

@@ -320,7 +320,7 @@ _SCOPES: Final[Mapping[str, Callable[[str], str]]] = {
     "docker-daemon": _no_digest,
     "containers-storage": _store,
 }
-LARGEST: Final = 4 << 20  # bytes; a thousand scopes with a key each inline have half of that
+LARGEST: Final = 1 << 20  # bytes; three hundred keys that stand in it have that
 _WHAT: Final = "policy.json"
 _DOCKER: Final = "docker"
 _GPG_SOURCES: Final = ("keyPath", "keyPaths", "keyData")

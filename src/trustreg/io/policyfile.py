@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from trustreg.dialects import policy1, policykeys
 from trustreg.errors import FileError, FormatError, KeyFileError, PolicyError, SettingError
@@ -16,7 +16,22 @@ from trustreg.io import yaml
 from trustreg.io.settings import read_unspoilt
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from trustreg.policy import GpgKey, PlainKey, Policy
+    from trustreg.policy_table import Expected
+
+
+class Looked(NamedTuple):
+    """A policy, and what its file says beside.
+
+    ``listed`` is where each key stands that a policy in YAML lists, by name; ``elsewhere`` are the scopes of a
+    ``policy.json`` for other transports than docker, by transport.
+    """
+
+    policy: Policy
+    listed: Mapping[str, str]
+    elsewhere: Mapping[str, tuple[str, ...]]
 
 
 def load(path: Path) -> Policy:
@@ -26,23 +41,50 @@ def load(path: Path) -> Policy:
         PolicyError: It is none, or a key is of no use.
         FileError: The file, or one that it names, cannot be read.
     """
+    return look(path).policy
+
+
+def look(path: Path) -> Looked:
+    """Read the policy at *path*, and what else is in its file; raises what :func:`load` does."""
+    if path.suffix == ".json":
+        return look_at_json(path)
     files = _Files(path)
     raw = files.read(path)
-    if path.suffix == ".json":
-        from trustreg.dialects import policyjson
-
-        return files.sealed(policyjson.read(raw, str(path), files.named))
-    try:
-        tree = yaml.read(raw, str(path))
-    except SettingError as exc:
-        source, _, line = exc.source.rpartition(":")
-        raise PolicyError(source, int(line), "", exc.problem) from exc
+    tree = read_tree(raw, path)
     keys = _Keys(files, str(path), tree)
     try:
         policy = policy1.read(tree.value, str(path), "", tree.line, keys)
     except FormatError as exc:
         raise PolicyError(str(path), tree.line(exc.path), exc.path, exc.problem) from exc
-    return files.sealed(policy)
+    listed = {name: f"{path}:{tree.line(f'keys.{name}')}" for name in tree.value.get("keys", {})}
+    return Looked(files.sealed(policy), listed, {})
+
+
+def look_at_json(path: Path) -> Looked:
+    """Read the ``policy.json`` at *path*, whatever it is called; raises what :func:`load` does."""
+    from trustreg.dialects import policyjson
+
+    files = _Files(path)
+    raw = files.read(path)
+    policy = policyjson.read(raw, str(path), files.named)
+    return Looked(files.sealed(policy), {}, policyjson.elsewhere(raw))
+
+
+def load_table(path: Path) -> tuple[Expected, ...]:
+    """Read the table at *path* of what is expected of a policy; raises what :func:`load` does."""
+    from trustreg.policy_table import read
+
+    tree = read_tree(_Files(path).read(path), path)
+    return read(tree.value, str(path), tree.line)
+
+
+def read_tree(raw: bytes, path: Path) -> yaml.Tree:
+    """Return what the YAML in *raw*, which is the file at *path*, says; raise :class:`PolicyError` where it is none."""
+    try:
+        return yaml.read(raw, str(path))
+    except SettingError as exc:
+        source, _, line = exc.source.rpartition(":")
+        raise PolicyError(source, int(line), "", exc.problem) from exc
 
 
 class _Files:

@@ -150,6 +150,26 @@ def leaves(requirement: Requirement) -> Iterator[Leaf]:
         yield requirement
 
 
+# --- what else a policy says --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extractor:
+    """Where objects of one kind, that is not of Kubernetes itself, name images.
+
+    Attributes:
+        kind: Which objects, ``Rollout``.
+        api_version: Of which version, ``argoproj.io/v1alpha1``; "" for all.
+        images: Paths to the names of images, ``spec.steps[*].image``.
+        pods: Paths to what has the form of the spec of a pod, ``spec.template.spec``.
+    """
+
+    kind: str
+    api_version: str = ""
+    images: tuple[str, ...] = ()
+    pods: tuple[str, ...] = ()
+
+
 # --- rules ---------------------------------------------------------------------------------------------------------
 
 

@@ -151,7 +151,8 @@ def test(ctx: click.Context, wiring: Wiring, file: Path, table: Path, as_: str, 
 @policy.command("import", short_help="Make a policy of the policy.json of containers.")
 @click.argument("file", type=_FILE)
 @click.option("-o", "--output", type=_FILE, metavar="FILE", help="Write the policy to this new file.")
-def import_(file: Path, output: Path | None) -> None:
+@reading
+def import_(wiring: Wiring, file: Path, output: Path | None) -> None:
     """Write a policy that decides as FILE, a policy.json, does.
 
     What cannot be taken over is said in its comments: it is left out where it is for no image in a registry, and
@@ -166,6 +167,7 @@ def import_(file: Path, output: Path | None) -> None:
     from trustreg.io.policyfile import look_at_json
     from trustreg.policy_import import write
 
+    del wiring  # nothing that can be set matters here
     if output and output.exists():
         raise ExistsError(str(output))
     looked = look_at_json(file)

@@ -5,9 +5,9 @@
 >>> verifier.verify("registry.example/app:1.0").pinned
 'registry.example/app@sha256:…'
 
-:class:`Verifier` and :class:`Publisher` read the same configuration as the command line does. What fails raises one of
-three families: :class:`UntrustedError` is a no, :class:`UnavailableError` a don't know, :class:`InputError` a question
-that cannot be answered as it stands.
+:class:`Verifier`, :class:`Publisher` and :class:`Signer` read the same configuration as the command line does. What
+fails raises one of three families: :class:`UntrustedError` is a no, :class:`UnavailableError` a don't know,
+:class:`InputError` a question that cannot be answered as it stands.
 """
 
 from importlib import import_module
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from trustreg.ceremony import Ceremony
     from trustreg.client import Contents, Entry, RoleState, Trusted, Unknown, Untrusted, Verdict
     from trustreg.errors import InputError, TrustregError, UnavailableError, UntrustedError
-    from trustreg.facade import Judge, Publisher, Verifier
+    from trustreg.facade import Judge, Publisher, Signer, Verifier
     from trustreg.forecast import Inventory, Notice
     from trustreg.inventory import CertificateLine, Collection, Holding, KeyLine, RoleLine, RootLine, TagLine
     from trustreg.io.archive import Archived, ArchivedState
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         Undelegate,
         Witness,
     )
+    from trustreg.signing import Signed, SignedManifest
     from trustreg.survey import Seat
     from trustreg.tuf import Client, trust
     from trustreg.verify.policy import Answer
@@ -94,6 +95,9 @@ __all__ = [
     "Seat",
     "SetExpiry",
     "SetKeys",
+    "Signed",
+    "SignedManifest",
+    "Signer",
     "TagLine",
     "Target",
     "Trusted",
@@ -136,9 +140,10 @@ _HOMES = {
         "Witness",
     ),
     "reader": ("Target",),
+    "signing": ("Signed", "SignedManifest"),
     "survey": ("Seat",),
     "tuf": ("Client", "trust"),
-    "facade": ("Judge", "Publisher", "Verifier"),
+    "facade": ("Judge", "Publisher", "Signer", "Verifier"),
     "judging": ("Decision", "Judged"),
     "policy": ("Policy", "Rule"),
     "verify.policy": ("Answer",),

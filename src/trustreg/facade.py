@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from trustreg.errors import SettingError, TrustregError
 from trustreg.names import Gun, Reference
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from trustreg.publisher import Publisher as Author
     from trustreg.reader import Target
     from trustreg.sign.changes import Change
+    from trustreg.signing import Signed
     from trustreg.survey import Seat
 
 
@@ -460,6 +461,93 @@ class Publisher:
     def _stage(self, gun: Gun, _: datetime, changes: tuple[Change, ...]) -> tuple[Change, ...]:
         self._author.stage(gun, changes)
         return changes
+
+
+class Signer:
+    """Signs images by one key, without a collection or a trust server; use ``with``, or close it.
+
+    Settings are found as by :class:`Verifier`.
+
+    Args:
+        key: A file with a private key, how the id of a key begins that is here, or a securesystemslib signer URI.
+        public: A file with the public key, for a URI.
+        gpg: Instead: a GPG key, by its fingerprint, key id, name or address.
+        gpg_home: The home of ``gpg`` that has it; by default its own.
+        to: The place of the signatures, ``tag`` or ``lookaside:/srv/signatures``; by default that of the settings.
+        trust_dir: Where the keys are.
+        config: Read this configuration file and no other.
+        ca: A PEM file with the CA of the registry.
+        passphrase_file: A file with the passphrase of the key.
+        env: The environment; by default that of the process.
+        clock: Reads the time; by default that of the machine.
+        trace: Is told of each request, one line each.
+
+    Raises:
+        InputError: No key is named, or two are; or it cannot be used.
+        UnavailableError: gpg does not work, or what holds the key cannot be reached.
+    """
+
+    def __init__(
+        self,
+        *,
+        key: str | os.PathLike[str] | None = None,
+        public: str | os.PathLike[str] | None = None,
+        gpg: str | None = None,
+        gpg_home: str | os.PathLike[str] | None = None,
+        to: str | None = None,
+        trust_dir: str | os.PathLike[str] | None = None,
+        config: str | os.PathLike[str] | None = None,
+        ca: str | os.PathLike[str] | None = None,
+        passphrase_file: str | os.PathLike[str] | None = None,
+        env: Mapping[str, str] | None = None,
+        clock: Callable[[], datetime] | None = None,
+        trace: Callable[[str], None] | None = None,
+    ) -> None:
+        from trustreg.attaching import Attaching, By
+
+        flags = {
+            **_common(server=None, store=None, trust_dir=trust_dir, config=config, ca=ca, pins=(), first_use=None),
+            "passphrase_file": os.fspath(passphrase_file) if passphrase_file else None,
+        }
+        self._clock = clock or _utc_now
+        wiring = Wiring(flags, os.environ if env is None else env, self._clock, trace)
+        by = By(
+            key=os.fspath(key) if key is not None else None,
+            public=Path(public) if public else None,
+            gpg=gpg,
+            gpg_home=Path(gpg_home) if gpg_home else None,
+        )
+        self._work = Attaching(wiring, by, to)
+
+    @property
+    def key(self) -> str:
+        """The fingerprint of the GPG key, or the sha256 of the public key: what policies call it."""
+        return self._work.key
+
+    def sign(self, image: str | Reference, *, identity: str | None = None, recursive: bool = True) -> Signed:
+        """Sign what the registry serves for *image*; a good signature that is there already is not added again.
+
+        Args:
+            image: With tag and digest both, the tag has to be that digest.
+            identity: What to sign it as, if not by its own name.
+            recursive: Of an index, sign each image that it lists, too.
+
+        Raises:
+            UntrustedError: There is no such image, or not under that tag.
+            UnavailableError: An answer could not be had, or the signature not be kept; try again.
+            InputError: A name, or a setting, cannot be used.
+        """
+        return self._work.sign(_reference(image), self._clock(), identity, recursive=recursive)
+
+    def close(self) -> None:
+        """Remove what it took to verify GPG signatures."""
+        self._work.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 def _common(

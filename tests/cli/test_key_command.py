@@ -2,7 +2,7 @@
 
 import json
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +12,7 @@ import pytest
 
 from tests.cli.conftest import Desk
 from tests.old_keys import lay
+from tests.peers.gpg import Gpg, gpg_home
 from trustreg.cli import key as command
 from trustreg.cli.entry import run
 from trustreg.io.notary import NotaryServer
@@ -369,3 +370,97 @@ def test_a_server_that_offers_the_key_that_it_has(desk: Desk, monkeypatch: pytes
     assert (said.code, said.out) == (2, "")
     assert "the trust server offers no other key than the one that it has" in said.err
     assert before == desk.run("inspect", desk.gun)
+
+
+# --- GPG ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def gpg(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gpg]:
+    """A home of gpg without any key, which is that of this process."""
+    with gpg_home() as home:
+        monkeypatch.setenv("GNUPGHOME", str(home.home))
+        yield home
+
+
+@pytest.mark.parametrize("kind", [(), ("rsa",)], ids=["ed25519", "rsa"])
+def test_a_gpg_key(cli: Cli, gpg: Gpg, kind: tuple[str, ...]) -> None:
+    """
+    Its fingerprint goes to stdout, alone; it signs under the passphrase that was given; its public half is handed out.
+    """
+    made = cli("generate", *kind, "--gpg", "Release <release@team.example>", "--expires", "2040-01-01")
+    fingerprint = made.out.strip()
+    gpg.forget_passphrases()
+
+    assert made.code == 0
+    assert made.err == (
+        f"trustreg: gpg has the key; {gpg.home}/openpgp-revocs.d/{fingerprint}.rev revokes it, "
+        "so keep a copy elsewhere\n"
+    )
+    listed = gpg.run("--with-colons", "-K").stdout
+    assert ("sec:", f"fpr:::::::::{fingerprint}:") == (listed[:4], listed.splitlines()[1])
+    assert gpg.run("--passphrase", "secret", "--local-user", fingerprint, "--sign", stdin=b"x").out
+    public = cli("export", "--gpg", "release@team.example")
+    assert public.out.startswith("-----BEGIN PGP PUBLIC KEY BLOCK-----")
+    assert cli("export", "--gpg", fingerprint[-16:]).out == public.out
+
+
+def test_a_gpg_key_as_json(cli: Cli, gpg: Gpg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    In a home that is made for it; without a passphrase where that is said.
+    """
+    monkeypatch.delenv("TRUSTREG_PASSPHRASE")
+    home = gpg.home / "of-its-own"
+    said = cli("generate", "--gpg", "Release", "--gpg-home", home, "--no-passphrase", "--format", "json")
+    document = json.loads(said.out)
+    try:
+        exported = cli("export", "--gpg", "Release", "--gpg-home", home, "-o", tmp_path / "release.asc")
+    finally:
+        Gpg(home).close()
+
+    fingerprint = document.pop("fingerprint")
+    assert document == {"name": "Release", "kind": "ed25519", "expires": None, "home": str(home)}
+    assert exported.code == 0
+    assert stat.S_IMODE((tmp_path / "release.asc").stat().st_mode) == 0o644
+    gpg.run("--import", tmp_path / "release.asc")
+    assert fingerprint in gpg.run("--with-colons", "-k", "Release").stdout
+
+
+def test_a_gpg_key_needs_a_passphrase(cli: Cli, gpg: Gpg, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Or a word that it is to have none.
+    """
+    monkeypatch.delenv("TRUSTREG_PASSPHRASE")
+
+    said = cli("generate", "--gpg", "Release")
+
+    assert (said.code, said.out) == (2, "")
+    assert "there is nobody to ask for a passphrase" in said.err
+    assert gpg.run("-K").stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (("generate",), "Say what the key is to sign for"),
+        (("generate", "--role", "root", "--no-passphrase"), "are for GPG keys"),
+        (("generate", "--role", "root", "--expires", "2040-01-01"), "are for GPG keys"),
+        (("generate", "--role", "root", "--gpg-home", "x"), "are for GPG keys"),
+        (("generate", "--gpg", "x", "--role", "root"), "has no --role"),
+        (("generate", "ecdsa", "--gpg", "x"), "ed25519 or rsa"),
+        (("generate", "--gpg", "x", "--expires", "2020-01-01"), "has passed"),
+        (("generate", "--gpg", "x\ny"), "is not a valid name of a key"),
+        (("export",), "Say which key"),
+        (("export", "abc", "--gpg", "x"), "Say which key"),
+        (("export", "--gpg", "nobody"), "no key is here with its private half"),
+    ],
+)
+def test_what_gpg_is_not_asked_for(cli: Cli, gpg: Gpg, arguments: tuple[str, ...], error: str) -> None:
+    """
+    It is said what is wrong, and nothing is made.
+    """
+    said = cli(*arguments)
+
+    assert (said.code, said.out) == (2, "")
+    assert error in said.err
+    assert gpg.run("-K").stdout == ""

@@ -53,7 +53,7 @@ _COMMANDS = {
     "list": "read",
     "inspect": "read",
     "init": "write",
-    "sign": "write",
+    "sign": "sign",
     "publish": "write",
     "remove": "write",
     "add": "files",

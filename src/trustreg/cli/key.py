@@ -2,6 +2,7 @@
 
 import re
 from base64 import b64encode
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,19 @@ import click
 
 from trustreg.cli.chosen import Keys
 from trustreg.cli.finish import finish, no_publish_option
-from trustreg.cli.options import GUN, KIND, as_format, confirm, with_keys, writing, yes_option
+from trustreg.cli.options import (
+    GUN,
+    KIND,
+    MOMENT,
+    as_format,
+    confirm,
+    gpg_home_option,
+    with_keys,
+    writing,
+    yes_option,
+)
 from trustreg.cli.progress import progress
-from trustreg.cli.render import complain, print_json, say, table
+from trustreg.cli.render import complain, moment, print_json, say, table
 from trustreg.errors import ChangeError, InputError
 from trustreg.names import ROOT, SNAPSHOT, TIMESTAMP, Gun, is_role
 from trustreg.ports import HeldKey
@@ -53,20 +64,50 @@ def key() -> None:
 
 @key.command()
 @click.argument("kind", type=KIND, required=False)
-@_role_of_new
+@click.option("--role", callback=_role, help="What the key is to sign for.")
 @_gun_of_new
+@click.option("--gpg", metavar="NAME", help="Make a GPG key: of 'NAME', ADDRESS or 'NAME <ADDRESS>'.")
+@gpg_home_option
+@click.option("--expires", type=MOMENT, metavar="DATE", help="With --gpg: when the key expires. Else it does not.")
+@click.option("--no-passphrase", is_flag=True, help="With --gpg: leave the private key unprotected.")
 @as_format
 @with_keys
-def generate(wiring: Wiring, kind: str | None, role: str, gun: str | None, as_: str) -> None:
+def generate(
+    wiring: Wiring,
+    kind: str | None,
+    role: str | None,
+    gun: str | None,
+    gpg: str | None,
+    gpg_home: Path | None,
+    expires: datetime | None,
+    as_: str,
+    *,
+    no_passphrase: bool,
+) -> None:
     """Make a key of KIND and print its id.
 
-    Without KIND it is ecdsa (P-256) for a root, as Notary has it, and ed25519 for everything else.
+    Without KIND it is ecdsa (P-256) for a root, as Notary has it, and ed25519 for everything else. A key that signs
+    images without a collection may have any ROLE.
+
+    With --gpg it is a GPG key, ed25519 or rsa, that can sign and nothing else. It lives in the home of gpg, which is
+    made if it is not there, and its fingerprint is printed. Its signatures count for nobody once it has expired,
+    however old they are.
 
     \b
     Examples:
       trustreg key generate --role root
       trustreg key generate ecdsa --role targets/releases
+      trustreg key generate --gpg "Release <release@team.example>" --expires 2028-12-31
     """
+    if gpg is not None:
+        if role or gun:
+            raise click.UsageError("A GPG key has no --role and no --gun.")
+        _generate_gpg(wiring, gpg, kind or "ed25519", gpg_home, expires, as_, no_passphrase=no_passphrase)
+        return
+    if gpg_home or expires or no_passphrase:
+        raise click.UsageError("--gpg-home, --expires and --no-passphrase are for GPG keys: say --gpg NAME.")
+    if role is None:
+        raise click.UsageError("Say what the key is to sign for, with --role; or make a GPG key, with --gpg.")
     from trustreg.sign.signer import LocalSigner
 
     signer = LocalSigner.generate(kind or ("ecdsa" if role == ROOT else "ed25519"))
@@ -95,32 +136,51 @@ def import_(wiring: Wiring, files: tuple[Path, ...], role: str | None, gun: str 
 
 
 @key.command()
-@click.argument("start", metavar="ID")
+@click.argument("start", metavar="ID", required=False)
 @click.option("-o", "--output", type=_PATH, metavar="FILE", help="Write a new FILE rather than to stdout.")
 @click.option("--public", is_flag=True, help="The public key, which is no secret.")
+@click.option("--gpg", metavar="KEY", help="The public key of this GPG key that is here, in ASCII armour.")
+@gpg_home_option
 @_form
 @with_keys
-def export(wiring: Wiring, start: str, output: Path | None, form: Any, *, public: bool) -> None:
+def export(
+    wiring: Wiring,
+    start: str | None,
+    output: Path | None,
+    gpg: str | None,
+    gpg_home: Path | None,
+    form: Any,
+    *,
+    public: bool,
+) -> None:
     """Print the key ID as PEM, encrypted.
 
-    It is encrypted under TRUSTREG_NEW_PASSPHRASE, or what else is given for it, or asked for.
+    It is encrypted under TRUSTREG_NEW_PASSPHRASE, or what else is given for it, or asked for. Of a GPG key only the
+    public half is printed, without what others say of it; KEY is its fingerprint, its key id, or the name or address
+    in it.
 
     \b
     Examples:
       trustreg key export 4f3a -o backup.pem
       trustreg key export 4f3a --public > alice.pub
       trustreg key export 4f3a --form notary -o for-notary.pem
+      trustreg key export --gpg release@team.example -o release.asc
     """
     from trustreg.errors import ExistsError
     from trustreg.io.files import write_atomically
 
     if output and output.exists():
         raise ExistsError(str(output))
-    store = wiring.keystore()
-    held = store.find(start)
-    raw = store.export_public(held) if public else store.export(held, form)
+    if (start is None) == (gpg is None):
+        raise click.UsageError("Say which key: ID, or --gpg KEY.")
+    if start is None:
+        raw = _public_gpg(wiring, gpg or "", gpg_home)
+    else:
+        store = wiring.keystore()
+        held = store.find(start)
+        raw = store.export_public(held) if public else store.export(held, form)
     if output:
-        write_atomically(output, raw, 0o644 if public else 0o600)
+        write_atomically(output, raw, 0o644 if public or gpg else 0o600)
     else:
         click.echo(raw, nl=False)
 
@@ -291,6 +351,37 @@ def rotate(
         made.forget()
         raise
     made.announce()
+
+
+def _generate_gpg(
+    wiring: Wiring, name: str, kind: str, home: Path | None, expires: datetime | None, as_: str, *, no_passphrase: bool
+) -> None:
+    from trustreg.io.gpgkeys import GpgKeys, make_home
+
+    if kind == "ecdsa":
+        raise click.UsageError("A GPG key is ed25519 or rsa.")
+    if expires and expires <= wiring.now():
+        raise click.UsageError("--expires is a day that has passed.")
+    if home:
+        make_home(home)
+    keys = GpgKeys(home, wiring.env)
+    passphrase = None if no_passphrase else wiring.passphrases().choose(name, None, None)
+    with progress("making a key"):
+        fingerprint = keys.generate(name, kind, passphrase, expires)
+    if as_ == "json":
+        until, where = moment(expires) if expires else None, str(home) if home else None
+        print_json({"fingerprint": fingerprint, "name": name, "kind": kind, "expires": until, "home": where})
+        return
+    click.echo(fingerprint)
+    revoke = f"{home or wiring.env.get('GNUPGHOME') or '~/.gnupg'}/openpgp-revocs.d/{fingerprint}.rev"
+    say(f"trustreg: gpg has the key; {revoke} revokes it, so keep a copy elsewhere", err=True)
+
+
+def _public_gpg(wiring: Wiring, text: str, home: Path | None) -> bytes:
+    from trustreg.io.gpgkeys import GpgKeys
+
+    keys = GpgKeys(home, wiring.env)
+    return keys.public(keys.find(text).fingerprint)
 
 
 def _print_new(held: tuple[HeldKey, ...], as_: str) -> None:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial, wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import click
@@ -92,6 +93,14 @@ KIND = click.Choice(["ed25519", "ecdsa", "rsa"])
 
 gun_option = click.option(
     "--gun", type=GUN, help="The repository whose collection is meant, where a store is not the place of one alone."
+)
+
+roles_option = click.option(
+    "--role", "roles", multiple=True, metavar="ROLE", help="In this role, and no other. Repeatable."
+)
+
+gpg_home_option = click.option(
+    "--gpg-home", type=click.Path(path_type=Path), metavar="DIR", help="The GNUPGHOME of the GPG key; else gpg's own."
 )
 
 as_format = click.option(

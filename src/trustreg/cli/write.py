@@ -1,20 +1,17 @@
-"""``trustreg init``, ``sign``, ``publish`` and ``remove``."""
+"""``trustreg init``, ``publish``, ``remove`` and ``forget``."""
 
 from typing import TYPE_CHECKING
 
 import click
 
 from trustreg.cli.finish import finish, no_publish_option, result
-from trustreg.cli.options import GUN, IMAGE, KIND, as_format, gun_option, settings, writing
+from trustreg.cli.options import GUN, IMAGE, KIND, as_format, gun_option, roles_option, settings, writing
 from trustreg.cli.progress import progress
 from trustreg.names import Gun, Reference
 from trustreg.wire import Wiring
 
 if TYPE_CHECKING:
     from trustreg.sign.changes import Change
-
-
-_roles = click.option("--role", "roles", multiple=True, metavar="ROLE", help="In this role, and no other. Repeatable.")
 
 
 @click.command(short_help="Begin the collection of a repository.")
@@ -74,29 +71,6 @@ def init(
     result(published, as_)
 
 
-@click.command(short_help="Sign what the registry holds under a tag.")
-@click.argument("images", type=IMAGE, nargs=-1, required=True, metavar="IMAGE...")
-@_roles
-@no_publish_option
-@as_format
-@writing
-def sign(wiring: Wiring, images: tuple[Reference, ...], roles: tuple[str, ...], as_: str, *, no_publish: bool) -> None:
-    """Sign what the registry holds under the tag of each IMAGE now, and publish that.
-
-    On a trust server it is signed in every delegation of targets whose key is here, or else in targets, as Docker does.
-
-    \b
-    Examples:
-      trustreg sign registry.example/team/app:1.0
-      trustreg sign --no-publish registry.example/team/app:1.0 registry.example/team/app:latest
-    """
-    publisher, now = wiring.publisher(), wiring.now()
-    with progress(f"signing {len(images)} image{'s' * (len(images) > 1)}"):
-        named = [wiring.logical(image) for image in images]
-        changes = [(image.gun, change) for image in named for change in publisher.additions(image, wiring, now, roles)]
-    finish(wiring, changes, as_, no_publish=no_publish)
-
-
 @click.command(short_help="Publish the staged changes.")
 @click.argument("gun", type=GUN, required=False)
 @as_format
@@ -115,7 +89,7 @@ def publish(wiring: Wiring, gun: Gun | None, as_: str) -> None:
 @click.command(short_help="Take the signature off a tag or a file.")
 @click.argument("images", type=IMAGE, nargs=-1, metavar="[IMAGE...]")
 @click.option("--name", "names", multiple=True, help="The name of a target that is no image. Repeatable.")
-@_roles
+@roles_option
 @gun_option
 @no_publish_option
 @as_format

@@ -24,6 +24,7 @@ from tests.peers import docker_registry
 from tests.peers.command import clean_env, require
 from tests.peers.gpg import gpg_home
 from tests.peers.process import reserved_port
+from tests.peers.sigstore import program
 from tests.peers.trust import trustreg_serve
 
 if TYPE_CHECKING:
@@ -140,13 +141,15 @@ class Machine:
 @contextlib.contextmanager
 def machine(folder: Path, needs: Sequence[str], names: Sequence[str] = ()) -> Iterator[Machine]:
     """Run what a page *needs*, and lend a machine to read it at; it calls what it can by one of *names*."""
-    require(*sorted(set(needs) - {"registry", "trust-server", "nothing"}))
+    require(*sorted(set(needs) - {"registry", "trust-server", "cosign", "nothing"}))
     with contextlib.ExitStack() as held:
         registry = held.enter_context(docker_registry()).port if "registry" in needs else _free(held)
         trust = held.enter_context(trustreg_serve()).port if "trust-server" in needs else _free(held)
         gpg = {"GNUPGHOME": str(held.enter_context(gpg_home()).home)} if "gpg" in needs else {}
         made = Machine(folder, registry, trust, names, gpg)
         held.callback(made.close)
+        if "cosign" in needs:
+            (folder / "bin" / "cosign").symlink_to(program("cosign"))
         yield made
 
 

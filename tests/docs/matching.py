@@ -76,15 +76,16 @@ def _line(shown: str, said: str, translation: Translation) -> bool:
 
 def _pattern(part: str) -> str:
     if _ID.fullmatch(part):
-        return rf"([0-9a-f]{{{len(part)}}})"
+        return rf"([0-9{'A-F' if part.isupper() else 'a-f'}]{{{len(part)}}})"
     for volatile in (_TIME, _COST):
         if re.fullmatch(volatile, part):
             return volatile
     return re.escape(part).replace("…", r"\S*")
 
 
-_WORD = re.compile(r"\b[0-9a-f]{4,128}\b")
-_ID = re.compile(r"\b(?=[a-f]*[0-9])[0-9a-f]{8,128}(?![0-9a-z])")  # a word of letters only is none
+_WORD = re.compile(r"\b(?:[0-9a-f]{4,128}|[0-9A-F]{40})\b")
+# a word of letters only is none; fingerprints of GPG are written large
+_ID = re.compile(r"\b(?:(?=[a-f]*[0-9])[0-9a-f]{8,128}|[0-9A-F]{40})(?![0-9a-z])")
 _TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 _COST = r"\d+ bytes, \d+ ms"
 _VOLATILE = re.compile(rf"({_TIME}|{_COST}|{_ID.pattern})")

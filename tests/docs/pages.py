@@ -7,6 +7,7 @@ A page is Markdown. Its fenced blocks say by their language what becomes of them
 * ``python``: a program that is run.
 * ``toml``: a configuration file, which is loaded.
 * ``json``: has to parse, and with ``schema=NAME`` to fit that schema of ours.
+* ``yaml``: has to be YAML as policies are.
 * ``sh``: a script that is checked for its syntax.
 * ``ini``: a systemd unit.
 * ``text``: anything else.
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 ROOT = Path(__file__).parents[2]
-LANGUAGES = ("console", "python", "toml", "json", "sh", "ini", "text")
+LANGUAGES = ("console", "python", "toml", "json", "yaml", "sh", "ini", "text")
 COMMENTS = ("hidden", "machine")
 
 

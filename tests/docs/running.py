@@ -19,6 +19,7 @@ from tests.docs.machine import NAMES, machine
 from tests.docs.matching import Translation
 from trustreg.cli.commands import cli
 from trustreg.errors import TrustregError
+from trustreg.io import yaml
 from trustreg.io.config import load
 
 if TYPE_CHECKING:
@@ -126,6 +127,9 @@ class _Reader:
         document = json.loads(block.text)
         if name := block.info.get("schema"):
             _schema(name).validate(document)
+
+    def _yaml(self, block: Block) -> None:
+        yaml.read(block.text.encode(), self._page.name)
 
     def _sh(self, block: Block) -> None:
         run(["sh", "-n"], input=block.text, text=True, check=True)

@@ -168,6 +168,16 @@ def test_the_arguments_of_the_publisher_are_on_the_page() -> None:
     ]
 
 
+def test_the_arguments_of_the_signer_are_on_the_page() -> None:
+    """
+    Those of the verifier's that it has, and its own.
+    """
+    text = LIBRARY.split("## Signer")[1].split("## Client")[0]
+
+    assert [] == [name for name in inspect.signature(trustreg.Signer).parameters if name not in text]
+    assert [] == [name for name in inspect.signature(trustreg.Signer.sign).parameters if name not in f"self {text}"]
+
+
 @pytest.mark.parametrize("kind", [trustreg.Client, trustreg.AsyncClient])
 def test_the_arguments_of_a_client_are_those_of_the_page(kind: type) -> None:
     """
@@ -184,6 +194,7 @@ def test_the_arguments_of_a_client_are_those_of_the_page(kind: type) -> None:
     [
         trustreg.Verifier,
         trustreg.Publisher,
+        trustreg.Signer,
         trustreg.Client,
         trustreg.AsyncClient,
         trustreg.Map,
@@ -202,7 +213,7 @@ def test_the_policy_on_the_page_is_one() -> None:
     The example of the policy file is accepted, by the schema too; and every member that there is stands on the page.
     """
     page = (REFERENCE / "policy.md").read_text()
-    (example,) = re.findall(r"^```yaml policy\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    (example,) = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     document = read(example.encode(), "policy.md").value
     schema = json.loads((Path(trustreg.__file__).parent / "schemas" / "policy.schema.json").read_text())
     Draft202012Validator(schema).validate(document)

@@ -19,6 +19,7 @@ from tests.peers import (
     write_layout,
 )
 from tests.peers.command import run
+from tests.peers.gpg import gpg_home
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -247,3 +248,39 @@ def test_a_check_that_stops(place: Place, lines: str, env: dict[str, str], code:
     assert (done.returncode, done.stdout) == (code, "")
     assert said.format(**names) in done.stderr
     assert done.stderr.count("cannot be reached") in (0, 2 * len(lines.splitlines()))
+
+
+def test_an_image_signed_by_a_key(place: Place, tmp_path: Path) -> None:
+    """
+    It is pushed, and signed as it was pushed: in the registry by a plain key, in a folder by GPG; twice does no harm.
+    """
+    source = write_layout(image("by key"), tmp_path / "layout")
+    key, tag, digest = tmp_path / "release.pem", f"{place.gun}:5.0", image("by key").digest
+    run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", key], env=place.person.env)
+    nobody = {"TRUSTREG_SERVER": "http://127.0.0.1:9"}
+
+    plain = [place.run("sign_by_key.sh", source, tag, env={"SIGN_KEY": str(key), **nobody}) for _ in range(2)]
+    with gpg_home() as gpg:
+        by = {"SIGN_GPG": gpg.generate("Release"), "GNUPGHOME": str(gpg.home), **nobody}
+        messages = place.run("sign_by_key.sh", source, tag, f"lookaside:{tmp_path}/signatures", env=by)
+
+    for done in (*plain, messages):
+        assert (done.returncode, done.stdout) == (0, f"{place.gun}@{digest}\n"), done
+    assert digest.replace(":", "-") + ".sig" in place.skopeo.tags("team/app")
+    assert [path.name for path in tmp_path.glob("signatures/*/*/*")] == ["signature-1"]
+
+
+def test_an_image_that_is_not_signed_by_a_key(place: Place, tmp_path: Path) -> None:
+    """
+    Without a key, with one that is none, or where signatures have no place: no name is announced.
+    """
+    source, tag = write_layout(image("by none"), tmp_path / "layout"), f"{place.gun}:6.0"
+    (tmp_path / "empty").touch()
+
+    unsaid = place.run("sign_by_key.sh", source, tag)
+    empty = place.run("sign_by_key.sh", source, tag, env={"SIGN_KEY": str(tmp_path / "empty")})
+    nowhere = place.run("sign_by_key.sh", source, tag, "nowhere", env={"SIGN_KEY": str(tmp_path / "empty")})
+
+    assert "SIGN_KEY" in unsaid.stderr
+    assert unsaid.returncode not in (0, 1, 3)
+    assert [(done.returncode, done.stdout) for done in (empty, nowhere)] == [(2, "")] * 2

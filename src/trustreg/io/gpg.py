@@ -17,7 +17,8 @@ import weakref
 from contextlib import suppress
 from copy import copy
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import lru_cache
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
@@ -26,7 +27,7 @@ from trustreg.errors import GpgError, GpgSignatureError, PassphraseError, Settin
 from trustreg.ports import Vouched
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from trustreg.dialects.openpgp import PublicKey, SignedMessage
     from trustreg.io.passphrases import Passphrases
@@ -174,9 +175,10 @@ class _Home:
         self.remove = weakref.finalize(self, shutil.rmtree, path, ignore_errors=True)
         self._ring = path / "keys.gpg"  # what gpg exports is a keyring as it is: nothing has to be imported
         self._ring.write_bytes(b"".join(key.raw for key in keys))
-        self._mark = self._stamp()
         self._gpg = copy(_prototype(tuple(sorted(env.items()))))
         self._gpg.gnupghome, self._gpg.keyring = str(path), [str(self._ring)]
+        self._note_self_signatures()
+        self._mark = self._stamp()
 
     def is_whole(self) -> bool:
         """Say whether the keys are there as they were put there."""
@@ -192,19 +194,31 @@ class _Home:
             GpgError: It did not come to an answer.
         """
         seconds = int(now.timestamp())
-        if not 0 < seconds < 1 << 32:
+        if not 0 < seconds <= _LAST:
             raise GpgError(f"it cannot judge at {now:%Y-%m-%d}")
         options = [f"--faked-system-time={seconds}!", f"--max-output={max(largest, 1)}"]
-        try:
-            result = self._gpg.decrypt(message, extra_args=options)
-        except OSError as exc:
-            raise GpgError("it cannot be run") from exc
-        if result.returncode < 0:
-            raise GpgError(f"it was ended by signal {-result.returncode}, at the latest after {_LONGEST} s")
+        result = self._run(lambda: self._gpg.decrypt(message, extra_args=options))
         said = status(result.stderr)
         if not said:
             raise GpgError(f"it ended with {result.returncode} and said nothing")
         return _Answer(said, result.data, result.returncode)
+
+    def _note_self_signatures(self) -> None:
+        """Have gpg note which of them hold, so that it need not compute that for each message; not when they do."""
+        options = ["--rebuild-keydb-caches", f"--faked-system-time={_LAST}!"]  # no key is from later
+        done = self._run(lambda: self._gpg._handle_io(options, BytesIO(), self._gpg.result_map["verify"](self._gpg)))  # noqa: SLF001 # it has no name of its own
+        if done.returncode != 0:
+            raise GpgError(f"it does not read the keys, and ended with {done.returncode}")
+
+    @staticmethod
+    def _run(call: Callable[[], Any]) -> Any:
+        try:
+            result = call()
+        except OSError as exc:
+            raise GpgError("it cannot be run") from exc
+        if result.returncode < 0:
+            raise GpgError(f"it was ended by signal {-result.returncode}, at the latest after {_LONGEST} s")
+        return result
 
     def _stamp(self) -> tuple[int, int, int]:
         seen = self._ring.stat()
@@ -319,7 +333,7 @@ def program(env: Mapping[str, str], home: Path | None, options: Sequence[str] = 
     return made
 
 
-@cache
+@lru_cache(maxsize=8)
 def _prototype(env: tuple[tuple[str, str], ...]) -> Any:
     """Return a ``gnupg.GPG`` for the verifying, which asked gpg for its version once, and needs a home yet."""
     import gnupg
@@ -354,6 +368,7 @@ def status(stderr: str) -> list[list[str]]:
 _MARK = "[GNUPG:] "
 _FINGERPRINT = re.compile(r"[0-9A-F]{40}(?:[0-9A-F]{24})?")
 _SKEW: Final = timedelta(minutes=5)  # between the clocks of two machines
+_LAST = (1 << 32) - 2  # second of 2106, which gpg can count
 _LONGEST = 20  # seconds; a verification takes a few thousandths of one
 _MEMORY = 1 << 30  # bytes of addresses; gpg has 20 MB of them
 _OPTIONS = (

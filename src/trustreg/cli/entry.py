@@ -14,6 +14,8 @@ def main() -> NoReturn:
     gc.disable()  # a command is over before there is garbage worth looking for
     _import_less()
     code = run(sys.argv[1:])
+    if gpg := sys.modules.get("trustreg.io.gpg"):
+        gpg.remove_homes()
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

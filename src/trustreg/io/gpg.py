@@ -161,6 +161,12 @@ class Keyring:
         return Vouched(content=opened.content, fingerprint=key.fingerprint, made=made)
 
 
+def remove_homes() -> None:
+    """Remove all homes, as Python does at its exit where it gets to that."""
+    for home in list(_HOMES):
+        home.remove()
+
+
 class _Answer(NamedTuple):
     said: list[list[str]]  # the words of each status line
     content: bytes
@@ -173,6 +179,7 @@ class _Home:
     def __init__(self, keys: Iterable[PublicKey], env: Mapping[str, str]) -> None:
         path = Path(tempfile.mkdtemp(prefix="gpg-"))  # 0700
         self.remove = weakref.finalize(self, shutil.rmtree, path, ignore_errors=True)
+        _HOMES.add(self)
         self._ring = path / "keys.gpg"  # what gpg exports is a keyring as it is: nothing has to be imported
         self._ring.write_bytes(b"".join(key.raw for key in keys))
         self._gpg = copy(_prototype(tuple(sorted(env.items()))))
@@ -365,6 +372,7 @@ def status(stderr: str) -> list[list[str]]:
     return [line for line in lines if line]
 
 
+_HOMES: Final[weakref.WeakSet[_Home]] = weakref.WeakSet()
 _MARK = "[GNUPG:] "
 _FINGERPRINT = re.compile(r"[0-9A-F]{40}(?:[0-9A-F]{24})?")
 _SKEW: Final = timedelta(minutes=5)  # between the clocks of two machines

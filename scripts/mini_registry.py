@@ -111,6 +111,8 @@ class Store:
             ("PUT", rf"{name}/blobs/uploads/(\w+)", self._finish_upload),
             ("GET", rf"{name}/manifests/({reference})", self._get_manifest),
             ("PUT", rf"{name}/manifests/({reference})", self._put_manifest),
+            ("DELETE", rf"{name}/manifests/({digest})", self._delete_manifest),
+            ("GET", rf"{name}/referrers/({digest})", self._list_referrers),
         ]
 
     def answer(self, request: Request) -> Answer:
@@ -191,7 +193,27 @@ class Store:
         self._manifests[name, digest] = (request.media_type, request.body)
         if ":" not in reference:
             self._tags[name, reference] = digest
-        return _created(f"/v2/{name}/manifests/{digest}", digest)
+        answer = _created(f"/v2/{name}/manifests/{digest}", digest)
+        if subject := _subject(request.body):
+            return Answer(answer.status, headers={**answer.headers, "OCI-Subject": subject})
+        return answer
+
+    def _delete_manifest(self, _: Request, name: str, digest: str) -> Answer:
+        if self._manifests.pop((name, digest), None) is None:
+            raise RefusedError(HTTPStatus.NOT_FOUND, "MANIFEST_UNKNOWN", f"{name} has no manifest {digest}")
+        self._tags = {key: to for key, to in self._tags.items() if (key[0], to) != (name, digest)}
+        return Answer(HTTPStatus.ACCEPTED)
+
+    def _list_referrers(self, request: Request, name: str, subject: str) -> Answer:
+        """Source: OCI distribution-spec 1.1, "Listing Referrers"."""
+        mine = [(digest, *found) for (there, digest), found in self._manifests.items() if there == name]
+        found = [_descriptor(*one) for one in mine if _subject(one[2]) == subject]
+        kind = request.query.get("artifactType")
+        if kind:
+            found = [entry for entry in found if entry["artifactType"] == kind]
+        index = {"schemaVersion": 2, "mediaType": _INDEX, "manifests": found}
+        headers = {"Content-Type": _INDEX, **({"OCI-Filters-Applied": "artifactType"} if kind else {})}
+        return Answer(HTTPStatus.OK, json.dumps(index).encode(), headers)
 
 
 class _Server(ThreadingHTTPServer):
@@ -298,6 +320,19 @@ def _referred(manifest: bytes) -> list[str]:
         raise RefusedError(HTTPStatus.BAD_REQUEST, "MANIFEST_INVALID", f"not a manifest: {error}") from error
 
 
+def _subject(manifest: bytes) -> str:
+    """Return the digest of what a manifest refers to, which need not be there."""
+    return str((json.loads(manifest).get("subject") or {}).get("digest", ""))
+
+
+def _descriptor(digest: str, media_type: str, manifest: bytes) -> dict[str, object]:
+    document = json.loads(manifest)
+    kind = document.get("artifactType") or document.get("config", {}).get("mediaType", "")
+    said = {"annotations": document["annotations"]} if "annotations" in document else {}
+    return {"mediaType": media_type, "digest": digest, "size": len(manifest), "artifactType": kind, **said}
+
+
+_INDEX = "application/vnd.oci.image.index.v1+json"
 _MAX_BODY = 64 << 20  # a demonstration's image is some kilobytes
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import json
 import subprocess
@@ -82,6 +83,36 @@ def test_a_tag_moves(mini: MiniRegistry, ask: Asker) -> None:
 
     assert ask("GET", "/v2/demo/app/manifests/1.0") == (200, after.manifest.raw)
     assert ask("GET", f"/v2/demo/app/manifests/{before.digest}") == (200, before.manifest.raw)
+
+
+def test_what_refers_to_a_manifest_is_listed(ask: Asker) -> None:
+    """
+    Of any type or of one; with the digest that says so when it is pushed; until it is deleted.
+    """
+    subject, kind = f"sha256:{'ab' * 32}", "application/vnd.oci.image.index.v1+json"
+    document = {
+        "layers": [],
+        "artifactType": "application/x",
+        "annotations": {"a": "b"},
+        "subject": {"digest": subject},
+    }
+    raw = json.dumps(document).encode()
+    digest = f"sha256:{hashlib.sha256(raw).hexdigest()}"
+    assert ask("PUT", "/v2/demo/app/manifests/1.0", raw)[0] == 201
+    assert ask.headers["OCI-Subject"] == subject
+
+    def listed(query: str = "") -> list[str]:
+        status, body = ask("GET", f"/v2/demo/app/referrers/{subject}{query}")
+        assert (status, ask.headers["Content-Type"]) == (200, kind)
+        assert all(entry["annotations"] == {"a": "b"} for entry in json.loads(body)["manifests"])
+        return [entry["digest"] for entry in json.loads(body)["manifests"]]
+
+    assert listed() == listed("?artifactType=application/x") == [digest]
+    assert listed("?artifactType=application/y") == []
+    assert ask("DELETE", f"/v2/demo/app/manifests/{digest}")[0] == 202
+    assert listed() == []
+    assert ask("GET", "/v2/demo/app/manifests/1.0")[0] == 404
+    assert ask("DELETE", f"/v2/demo/app/manifests/{digest}")[0] == 404
 
 
 def test_refusals_are_the_specifications(mini: MiniRegistry, ask: Asker) -> None:

@@ -176,9 +176,9 @@ class ReferrersPlace:
         if url.origin in self._without:
             return None
         entries: list[Any] = []
-        for _ in range(_PAGES):
+        for page in range(_PAGES):
             reply = auth.get(url, access, limit=LARGEST, headers={**self._registry.headers, "Accept": _INDEX})
-            if reply.status in {404, 405, 501} and not entries:
+            if reply.status in {404, 405, 501} and not page:
                 if not api_errors(reply):
                     self._without.add(url.origin)
                 return None

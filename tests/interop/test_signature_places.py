@@ -9,11 +9,14 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from scripts.mini_registry import MiniRegistry
+from scripts.push_image import push
 from tests.io.signatures.conftest import web
 from tests.peers import Skopeo, docker_registry, image, write_docker_config, write_layout
 from tests.peers.command import clean_env, run
 from tests.peers.gpg import gpg_home
 from tests.peers.nginx import nginx
+from tests.peers.sigstore import Cosign, program
 from trustreg.dialects import openpgp, simple
 from trustreg.io.auth import Auth
 from trustreg.io.docker import DockerCredentials
@@ -21,6 +24,7 @@ from trustreg.io.http import Http
 from trustreg.io.registry import HttpRegistry
 from trustreg.io.signatures.lookaside import Lookaside
 from trustreg.io.signatures.numbered import FolderFiles
+from trustreg.io.signatures.referrers import ReferrersPlace
 from trustreg.io.signatures.tag import TagPlace
 from trustreg.io.tls import Tls
 from trustreg.names import Digest, Reference
@@ -70,23 +74,25 @@ class Person:
         (self._home / "policy.json").write_text(json.dumps(policy))
         (self._home / "registries.d" / "a.yaml").write_text(json.dumps({"docker": {self._host: place}}))
 
-    def pull(self, name: str) -> Result:
-        """Copy an image to here, under the policy."""
+    def pull(self, name: str, skopeo: Path | str = "skopeo") -> Result:
+        """Copy an image to here, under the policy, with the program *skopeo*."""
         to = f"dir:{self._home / 'pulled'}"
         return self.skopeo("copy", "--remove-signatures", "--src-tls-verify=false", "--src-authfile", self._auth,
-                           f"docker://{self._host}/{name}", to, policy=True)  # fmt: skip
+                           f"docker://{self._host}/{name}", to, policy=True, program=skopeo)  # fmt: skip
 
     def sign(self, source: str, name: str, *by: str, gpg: Path | None = None) -> Result:
         """Push the image in the layout *source*, signed."""
         return self.skopeo("copy", "--preserve-digests", "--dest-tls-verify=false", "--dest-authfile", self._auth, *by,
                            source, f"docker://{self._host}/{name}", gpg=gpg)  # fmt: skip
 
-    def skopeo(self, *args: object, policy: bool = False, gpg: Path | None = None) -> Result:
+    def skopeo(
+        self, *args: str | Path, policy: bool = False, gpg: Path | None = None, program: Path | str = "skopeo"
+    ) -> Result:
         rules = ("--policy", self._home / "policy.json") if policy else ("--insecure-policy",)
         env = clean_env(
             HOME=str(self._home), XDG_RUNTIME_DIR=str(self._home), **({"GNUPGHOME": str(gpg)} if gpg else {})
         )
-        argv = ["skopeo", *rules, "--registries.d", self._home / "registries.d", *args]
+        argv = [program, *rules, "--registries.d", self._home / "registries.d", *args]
         return run(argv, env=env, check=False)
 
 
@@ -113,21 +119,48 @@ def test_skopeo_finds_them_under_the_tag(
     """
     And refuses once ours is gone, or is for another image; what others have signed there does not matter.
     """
-    name = Reference.parse(f"{peer.host}/tags/app:1.0")
+    name, skopeo = Reference.parse(f"{peer.host}/tags/app:1.0"), program("skopeo")
     digest = Digest.parse(Skopeo(peer).push(image("tagged"), "tags/app:1.0"))
     key, path = plain_key(tmp_path)
     person.told({"type": "sigstoreSigned", "keyPath": str(path)}, {"use-sigstore-attachments": True})
     place, mine = TagPlace(registry), signed(key, str(name), digest)
 
-    assert person.pull("tags/app:1.0").returncode != 0
-    place.add(name, digest, signed(plain_key(tmp_path / "..")[0], str(name), digest))
-    assert person.pull("tags/app:1.0").returncode != 0
+    assert person.pull("tags/app:1.0", skopeo).returncode != 0
+    place.add(name, digest, signed(ec.generate_private_key(ec.SECP256R1()), str(name), digest))
+    assert person.pull("tags/app:1.0", skopeo).returncode != 0
     place.add(name, digest, mine)
-    assert (result := person.pull("tags/app:1.0")).returncode == 0, result.stderr
+    assert (result := person.pull("tags/app:1.0", skopeo)).returncode == 0, result.stderr
     place.remove(name, digest, mine)
-    assert person.pull("tags/app:1.0").returncode != 0
+    assert person.pull("tags/app:1.0", skopeo).returncode != 0
     place.add(name, digest, signed(key, f"{peer.host}/tags/other:1.0", digest))
-    assert person.pull("tags/app:1.0").returncode != 0
+    assert person.pull("tags/app:1.0", skopeo).returncode != 0
+
+
+def test_cosign_and_we_share_a_tag(peer: RegistryPeer, registry: HttpRegistry, tmp_path: Path) -> None:
+    """
+    Each finds what the other has put there, and keeps it.
+    """
+    name = Reference.parse(f"{peer.host}/shared/app:1.0")
+    digest = Digest.parse(Skopeo(peer).push(image("shared"), "shared/app:1.0"))
+    write_docker_config(tmp_path / ".docker", peer.login())
+    cosign, place, (key, path) = Cosign(tmp_path), TagPlace(registry), plain_key(tmp_path)
+    theirs, public = cosign.generate_key_pair("s3cret")
+    mine, later = signed(key, str(name), digest), signed(key, name.repository, digest)
+    place.add(name, digest, mine)
+    assert (result := cosign.verify(name.pinned(digest), path)).returncode == 0, result.stderr
+    cosign.sign(name.pinned(digest), theirs, "s3cret")
+    place.add(name, digest, later)
+    found = [one for one in place.read(name, digest) if isinstance(one, Detached)]
+
+    assert [one.signature for one in (found[0], found[2])] == [mine.signature, later.signature]
+    said = simple.read(found[1].payload, simple.COSIGN)
+    assert (said.reference, said.digest) == (name.repository, digest)
+    for each in (path, public):
+        assert (result := cosign.verify(name.pinned(digest), each)).returncode == 0, result.stderr
+    for one in (mine, later):
+        place.remove(name, digest, one)
+    assert cosign.verify(name.pinned(digest), path).returncode != 0
+    assert cosign.verify(name.pinned(digest), public).returncode == 0
 
 
 def test_skopeo_finds_them_on_a_web_server(peer: RegistryPeer, person: Person, gpg: Gpg, tmp_path: Path) -> None:
@@ -172,3 +205,29 @@ def test_what_skopeo_signs_is_found(peer: RegistryPeer, person: Person, gpg: Gpg
     assert isinstance(found, Message)
     said = simple.read(openpgp.open_message(found.raw, simple.LARGEST).content)
     assert (said.reference, said.digest) == (str(name), digest)
+
+
+def test_cosign_and_we_find_each_others_referrers(registry: HttpRegistry, tmp_path: Path) -> None:
+    """
+    In a registry that lists them.
+    """
+    with MiniRegistry() as mini:
+        name = Reference.parse(f"{mini.host}/referred/app:1.0")
+        made = image("referred")
+        push(made, mini.url, "referred/app", "1.0")
+        digest, (key, path) = Digest.parse(made.digest), plain_key(tmp_path)
+        place, (theirs, _) = ReferrersPlace(registry), Cosign(tmp_path).generate_key_pair("s3cret")
+        env = clean_env(HOME=str(tmp_path), COSIGN_PASSWORD="s3cret", COSIGN_EXPERIMENTAL="1")
+
+        def cosign(command: str, key: Path, *options: str) -> Result:
+            words: tuple[str | Path, ...] = ("--key", key, "--allow-http-registry", *options, name.pinned(digest))
+            return run([program("cosign"), command, *words], env=env, check=False)
+
+        place.add(name, digest, signed(key, str(name), digest))
+        ours = cosign("verify", path, "--insecure-ignore-tlog=true", "--experimental-oci11")
+        done = cosign("sign", theirs, "--tlog-upload=false", "--yes", "--registry-referrers-mode=oci-1-1")
+        found = [one for one in place.read(name, digest) if isinstance(one, Detached)]
+
+        assert (ours.returncode, done.returncode) == (0, 0), (ours.stderr, done.stderr)
+        assert len(found) == 2
+        assert {simple.read(one.payload, simple.COSIGN).digest for one in found} == {digest}

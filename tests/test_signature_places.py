@@ -200,3 +200,27 @@ def test_which_folder_is_read(tmp_path: Path, registries_d: Path) -> None:
     (registries_d / "a.yaml").mkdir()
     with pytest.raises(FileError):
         written(wired(tmp_path, registries_d))
+
+
+# --- registries.conf -----------------------------------------------------------------------------
+
+
+def test_images_are_where_registries_conf_says(tmp_path: Path) -> None:
+    """
+    Unless we say where; what is blocked is not asked; and plain http stays for this machine.
+    """
+    conf = tmp_path / "registries.conf"
+    conf.write_text(
+        '[[registry]]\nprefix = "registry.example:5000"\nlocation = "there.example/x"\ninsecure = true\n'
+        '[[registry]]\nlocation = "blocked.example"\nblocked = true\n'
+    )
+    wiring = wired(tmp_path, None, CONTAINERS_REGISTRIES_CONF=str(conf))
+    place = wiring.registry_of(IMAGE.gun)._place(IMAGE)
+    own = '[[registry]]\nmatch = "registry.example:5000"\nmirror = "mine.example"\n'
+    mine = wired(tmp_path, None, own, CONTAINERS_REGISTRIES_CONF=str(conf)).registry_of(IMAGE.gun)
+
+    assert (place.host, place.path) == ("there.example", "x/team/app")
+    assert not wiring._located(IMAGE.gun).insecure_registry
+    assert mine._place(IMAGE).host == "mine.example"
+    with pytest.raises(SettingError, match="blocked"):
+        wiring.registry_of(Reference.parse("blocked.example/app").gun)

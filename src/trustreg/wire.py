@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from trustreg.io.mirror import Pushed
     from trustreg.io.notary import NotaryServer
     from trustreg.io.passphrases import Passphrases
+    from trustreg.io.registriesconf import RegistriesConf
     from trustreg.io.registry import HttpRegistry
     from trustreg.io.settings import Layer
     from trustreg.io.signatures.places import Spelled
@@ -955,13 +956,31 @@ class Wiring:
         with self._lock:
             if gun in self._registries:
                 return self._registries[gun]
-        settings = self._config.site(gun)
+        settings = self._located(gun)
         aliases = {str(gun): f"{settings.registry}/{settings.repository}"}
         registry = HttpRegistry(
             self._way(settings), self._credentials, aliases=aliases, headers=self._credentials.headers()
         )
         with self._lock:
             return self._registries.setdefault(gun, registry)
+
+    def _located(self, gun: Gun) -> Settings:
+        """Return what holds for *gun*, with where its images really are by ``registries.conf``, if we do not say so."""
+        from trustreg.io.address import Url
+
+        settings, there = self._config.site(gun), self._registries_conf.place(str(gun))
+        if there == str(gun) or f"{settings.registry}/{settings.repository}" != str(gun):
+            return settings
+        host, _, path = there.partition("/")
+        return settings._replace(
+            registry=host, repository=path, insecure_registry=Url.parse(f"https://{host}").loopback
+        )
+
+    @cached_property
+    def _registries_conf(self) -> RegistriesConf:
+        from trustreg.io.registriesconf import read
+
+        return read(self._home, self._env)
 
     def _way(self, settings: Settings) -> Auth:
         """Return what carries requests to the servers of *settings*; collections with the same settings share it."""

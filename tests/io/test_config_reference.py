@@ -150,7 +150,6 @@ def test_what_the_code_takes_the_schema_takes(match: str) -> None:
         "policy": "p",
         "notary_config": "c",
         "registries_d": "d",
-        "registries_conf": "r",
         "defaults": values,
         "registry": [{"match": match, **mirror, **values}],
     }

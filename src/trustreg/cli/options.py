@@ -13,7 +13,8 @@ import click
 
 from trustreg.cli.progress import hushed
 from trustreg.cli.render import complain, moment, say
-from trustreg.errors import NameFormError, TrustregError
+from trustreg.errors import NameFormError, SettingError, TrustregError
+from trustreg.io.settings import is_host
 from trustreg.names import Gun, Reference
 from trustreg.wire import Wiring
 
@@ -38,14 +39,14 @@ class _Named(_ParamType):
             return value
         try:
             return self._parse(value)
-        except NameFormError as exc:
+        except (NameFormError, SettingError) as exc:
             self.fail(str(exc), param, ctx)
 
 
 def _gun(text: str) -> Gun:
     """Read a GUN as people type a repository: ``team/app`` is ``docker.io/team/app``, and a tag is a mistake."""
     try:
-        reference = Reference.parse(text)
+        reference = Reference.parse(_long(text))
     except NameFormError:
         return Gun(text)  # collections may be named more freely than repositories
     if reference.digest or text.rpartition("/")[2].count(":"):
@@ -53,7 +54,25 @@ def _gun(text: str) -> Gun:
     return reference.gun
 
 
-IMAGE = _Named("image", Reference.parse)
+def _image(text: str) -> Reference:
+    return Reference.parse(_long(text))
+
+
+def _long(text: str) -> str:
+    """Return what *text* is short for by the configuration of containers' tools, and say so if that is unusual."""
+    if is_host(text.partition("/")[0]) and "/" in text:
+        return text
+    from trustreg.io.registriesconf import read
+
+    found = read(os.environ.get("HOME") or "", os.environ).long(text)
+    if found is None:
+        return text
+    if Reference.parse(found[0]) != Reference.parse(text):
+        say(f"trustreg: {text} is short for {found[0]}, says {found[1]}", err=True)
+    return found[0]
+
+
+IMAGE = _Named("image", _image)
 GUN = _Named("gun", _gun)
 
 

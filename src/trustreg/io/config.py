@@ -109,11 +109,6 @@ class Config(NamedTuple):
         """The folder that says where signatures beside registries are, if it is not that of containers' tools."""
         return cast("str | None", self._find("registries_d").value)
 
-    @property
-    def registries_conf(self) -> str | None:
-        """The file that says where images really are, if it is not that of containers' tools."""
-        return cast("str | None", self._find("registries_conf").value)
-
     def site(self, gun: Gun) -> Site:
         """Return what holds for *gun*.
 
@@ -267,7 +262,7 @@ class Config(NamedTuple):
         if self.notary:
             named = self._find("notary_config")
             general.append(named if named.value else Setting("notary_config", self.notary.path, "trust_dir"))
-        general += filter(lambda row: row.value, map(self._find, ("policy", "registries_d", "registries_conf")))
+        general += filter(lambda row: row.value, map(self._find, ("policy", "registries_d")))
         return tuple(row for setting in (*general, *rows) for row in spelled(setting))
 
     def _explain_home(self, gun: Gun) -> Iterator[Setting]:

@@ -455,7 +455,6 @@ EVERYWHERE: Mapping[str, _Read[Any]] = {
     "notary_config": _path,
     "policy": _path,
     "registries_d": _path,
-    "registries_conf": _path,
 }
 DEFAULTS: Mapping[str, _Read[Any]] = {
     "server": _server,
@@ -496,8 +495,6 @@ VARIABLES: tuple[tuple[str, str, _Read[Any]], ...] = (  # of two for one key, th
     ("notary_config", "TRUSTREG_NOTARY_CONFIG", _path),
     ("policy", "TRUSTREG_POLICY", _path),
     ("registries_d", "TRUSTREG_REGISTRIES_D", _path),
-    ("registries_conf", "TRUSTREG_REGISTRIES_CONF", _path),
-    ("registries_conf", "CONTAINERS_REGISTRIES_CONF", _path),
     ("server", "TRUSTREG_SERVER", _server),
     ("server", "DOCKER_CONTENT_TRUST_SERVER", _docker_server),
     ("store", "TRUSTREG_STORE", _store),

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain, combinations
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,21 +17,35 @@ from tests.peers.gpg import Gpg, gpg_home
 from tests.peers.sigstore import program
 from tests.policyjson import CASES, REJECT
 from trustreg.dialects import policyjson, simple
-from trustreg.dialects.openpgp import open_message
-from trustreg.errors import UntrustedError
+from trustreg.io.gpg import Keyrings
+from trustreg.io.signatures.lookaside import Lookaside
+from trustreg.io.signatures.numbered import FolderFiles
+from trustreg.judging import Judge
 from trustreg.names import Digest, Reference
-from trustreg.policy import Leaf, SignedByGpg
-from trustreg.verify.policy import Answer, evaluate
+from trustreg.ports import Manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from tests.peers import RegistryPeer
+    from trustreg.client import Verifier
+    from trustreg.policy import InCollection
 
 ACCEPT = [{"type": "insecureAcceptAnything"}]
 VENDOR = "vendor.example/product/app"
 DEEP = "a.sub.registry.example:5000"
+
+
+@dataclass(frozen=True)
+class Served:
+    """A registry that has one image under every name."""
+
+    served: Manifest
+
+    def manifest(self, reference: Reference) -> Manifest:
+        """Return it."""
+        del reference
+        return self.served
 
 
 @dataclass(frozen=True)
@@ -41,8 +56,14 @@ class Scene:
     gpg: Gpg
     keys: Mapping[str, Path]
     fingerprints: Mapping[str, str]
-    digest: Digest
+    manifest: Manifest
+    keyrings: Keyrings
     folder: Path
+
+    @property
+    def digest(self) -> Digest:
+        """The digest of the image."""
+        return self.manifest.digest
 
     @property
     def repository(self) -> str:
@@ -70,27 +91,23 @@ class Scene:
         assert done.returncode == 0 or any(map(done.said, ("Source image rejected", "signature", "Signature"))), done
         return done.returncode == 0
 
-    def ours(self, policy: str, name: str, *signatures: bytes) -> bool:
+    def ours(self, policy: str, name: str, lookaside: Path) -> bool:
         """Say ourselves, by the same policy and signatures."""
-        asked = Reference.parse(name)
-        read = policyjson.read(policy.encode(), "policy.json", lambda path: (self.folder.parent / path).read_bytes())
-        by = {mark[-16:]: mark for mark in self.fingerprints.values()}
+        read = policyjson.read(policy.encode(), "policy.json", lambda path: Path(path).read_bytes())
+        place = Lookaside(FolderFiles(lookaside))
+        image = Reference.parse(name)
+        judge = Judge(read, Served(self.manifest), lambda *_: [(place, image)], self.keyrings, _nobody)
+        return judge.judge(image, datetime.now(UTC)).verdict == "trusted"
 
-        def ask(leaf: Leaf) -> Answer:
-            assert isinstance(leaf, SignedByGpg)
-            allowed = {mark for key in leaf.keys for mark in key.fingerprints}
-            for raw in signatures:
-                try:
-                    message = open_message(raw, simple.LARGEST)
-                    payload = simple.read(message.content)
-                except UntrustedError:
-                    continue
-                fits = payload.digest == self.digest and leaf.identity.admits(asked, payload.reference)
-                if by[message.issuer] in allowed and fits:
-                    return Answer(path=leaf.path, kind="gpg", outcome="yes")
-            return Answer(path=leaf.path, kind="gpg", outcome="no")
+    def agree(self, policy: str, name: str, lookaside: Path) -> bool:
+        """Say whether *name* may be used, which both have to say alike."""
+        theirs = self.skopeo(policy, name, lookaside)
+        assert theirs == self.ours(policy, name, lookaside), f"skopeo says {theirs} of {name}: {policy}"
+        return theirs
 
-        return evaluate(read.rule(asked).require, ask, datetime.now(UTC)).outcome == "yes"
+
+def _nobody(leaf: InCollection) -> Verifier:
+    raise AssertionError(leaf)
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +124,11 @@ def scene(open_registry: RegistryPeer, tmp_path_factory: pytest.TempPathFactory)
         for name, file in keys.items():
             marks = [fingerprints["release"], fingerprints["other"]] if name == "both" else [fingerprints[name]]
             file.write_bytes(gpg.public(*marks))
-        yield Scene(open_registry, gpg, keys, fingerprints, Digest.parse(pushed.digest), folder / "signed")
+        manifest = Manifest(
+            media_type=pushed.manifest.media_type, digest=Digest.parse(pushed.digest), raw=pushed.manifest.raw
+        )
+        with Keyrings(clean_env(HOME=str(folder))) as keyrings:
+            yield Scene(open_registry, gpg, keys, fingerprints, manifest, keyrings, folder / "signed")
 
 
 def signed_by(scene: Scene, key: str = "release", **identity: str) -> dict[str, Any]:
@@ -155,15 +176,12 @@ def test_a_name_counts_as_it_does_for_skopeo(scene: Scene, name: str) -> None:
     identity = {member: text.format(host=scene.registry.host) for member, text in identity.items()}
     text = policy({scene.repository: [signed_by(scene, **identity)]})
     asked = {"T": f"{scene.repository}:1.0", "D": f"{scene.repository}@{scene.digest}"}
-    found: dict[str, list[str]] = {"skopeo": [], "ours": []}
+    found = []
     for signed in SIGNED:
-        signature = scene.sign(signed.format(**words))
-        lookaside = scene.keep(signature)
-        found["skopeo"].append("".join(c if scene.skopeo(text, asked[c], lookaside) else "-" for c in asked))
-        found["ours"].append("".join(c if scene.ours(text, asked[c], signature) else "-" for c in asked))
+        lookaside = scene.keep(scene.sign(signed.format(**words)))
+        found.append("".join(c if scene.agree(text, asked[c], lookaside) else "-" for c in asked))
 
-    assert row.split() == found["skopeo"]
-    assert row.split() == found["ours"]
+    assert row.split() == found
 
 
 def test_a_name_with_another_digest_never_counts_here(scene: Scene) -> None:
@@ -178,7 +196,43 @@ def test_a_name_with_another_digest_never_counts_here(scene: Scene) -> None:
         text = policy({scene.repository: [signed_by(scene, **identity)]})
 
         assert scene.skopeo(text, asked, lookaside)
-        assert not scene.ours(text, asked, signature)
+        assert not scene.ours(text, asked, lookaside)
+
+
+def test_garbage_among_signatures_is_passed_over_here(scene: Scene) -> None:
+    """
+    To skopeo the image is refused then: who may write into a lookaside may keep it from being used.
+    """
+    name = f"{scene.repository}:1.0"
+    lookaside = scene.keep(b"garbage", scene.sign(name))
+    text = policy({scene.repository: [signed_by(scene)]})
+
+    assert not scene.skopeo(text, name, lookaside)
+    assert scene.ours(text, name, lookaside)
+
+
+@pytest.mark.parametrize("what", ["a private key", "a key twice", "two blocks of armour", "garbage behind", "nothing"])
+def test_a_key_file(scene: Scene, tmp_path: Path, what: str) -> None:
+    """
+    Public keys, each once, and nothing else: what more skopeo takes is refused here.
+    """
+    release, another = scene.fingerprints["release"], scene.fingerprints["other"]
+    armoured, other = (scene.gpg.run("--armor", "--export", mark).out for mark in (release, another))
+    files = {
+        "a private key": scene.gpg.run("--export-secret-keys", release).out,
+        "a key twice": armoured * 2,
+        "two blocks of armour": other + armoured,
+        "garbage behind": scene.gpg.public(release) + b"garbage",
+        "nothing": b"",
+    }
+    (tmp_path / "key").write_bytes(files[what])
+    name = f"{scene.repository}:1.0"
+    lookaside = scene.keep(scene.sign(name))
+    text = policy({scene.repository: [{**signed_by(scene), "keyPath": str(tmp_path / "key")}]})
+
+    theirs = scene.skopeo(text, name, lookaside)
+    assert theirs == (what in {"a private key", "a key twice", "two blocks of armour"})
+    assert (theirs and what == "two blocks of armour") == scene.ours(text, name, lookaside)
 
 
 SCOPES = (
@@ -206,7 +260,7 @@ def test_the_most_specific_scope_is_the_only_one_that_counts(scene: Scene, way: 
             left = scopes[at:]
             text = policy({scope: rest if n else first for n, scope in enumerate(left)}, rest if left else first)
 
-            assert (first == ACCEPT) == scene.skopeo(text, name, lookaside) == scene.ours(text, name), text
+            assert (first == ACCEPT) == scene.agree(text, name, lookaside)
 
 
 def test_what_looks_like_a_scope_of_an_image_is_none(scene: Scene) -> None:
@@ -222,13 +276,10 @@ def test_what_looks_like_a_scope_of_an_image_is_none(scene: Scene) -> None:
     name = f"{DEEP}/team/app:1.0"
     lookaside = scene.keep()
 
-    text = policy(dict.fromkeys(near, ACCEPT))
-    assert not scene.skopeo(text, name, lookaside)
-    assert not scene.ours(text, name)
+    assert not scene.agree(policy(dict.fromkeys(near, ACCEPT)), name, lookaside)
     for other in ("dir", "atomic", "docker-daemon", "nosuch"):
         text = json.dumps({"default": REJECT, "transports": {other: {"": ACCEPT}}})
-        assert not scene.skopeo(text, name, lookaside)
-        assert not scene.ours(text, name)
+        assert not scene.agree(text, name, lookaside)
 
 
 def test_all_of_a_list_have_to_hold_and_one_signature_will_do_for_each(scene: Scene) -> None:
@@ -240,16 +291,13 @@ def test_all_of_a_list_have_to_hold_and_one_signature_will_do_for_each(scene: Sc
     lists = ([one], [both], [one, two], [one, both], [two, accept], [one, reject], [accept, reject], [accept, accept])
     name = f"{scene.repository}:1.0"
     every = {key: scene.sign(name, key) for key in scene.fingerprints}
-    wrong = []
     for keys in chain.from_iterable(combinations(every, count) for count in range(len(every) + 1)):
-        signatures = [every[key] for key in keys]
-        lookaside = scene.keep(*signatures)
-        for number, requirements in enumerate(lists):
-            text = policy({scene.repository: requirements})
-            if scene.skopeo(text, name, lookaside) != scene.ours(text, name, *signatures):
-                wrong.append((keys, number))
+        lookaside = scene.keep(*(every[key] for key in keys))
+        allowed = [scene.agree(policy({scene.repository: wanted}), name, lookaside) for wanted in lists]
 
-    assert [] == wrong
+        a, b = ("release" in keys), ("other" in keys)
+        expected = [a, a or b, a and b, a, b, False, False, True]
+        assert expected == allowed
 
 
 @pytest.mark.parametrize("newer", [False, True], ids=["1.9", "fetched"])

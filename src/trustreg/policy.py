@@ -6,9 +6,10 @@ A policy is a value, whatever it was written in. What comes of answers to its re
 Source for scopes and their order: containers/image ``docs/containers-policy.json.5.md``.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
 
@@ -150,26 +151,6 @@ def leaves(requirement: Requirement) -> Iterator[Leaf]:
         yield requirement
 
 
-# --- what else a policy says --------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True)
-class Extractor:
-    """Where objects of one kind, that is not of Kubernetes itself, name images.
-
-    Attributes:
-        kind: Which objects, ``Rollout``.
-        api_version: Of which version, ``argoproj.io/v1alpha1``; "" for all.
-        images: Paths to the names of images, ``spec.steps[*].image``.
-        pods: Paths to what has the form of the spec of a pod, ``spec.template.spec``.
-    """
-
-    kind: str
-    api_version: str = ""
-    images: tuple[str, ...] = ()
-    pods: tuple[str, ...] = ()
-
-
 # --- rules ---------------------------------------------------------------------------------------------------------
 
 
@@ -196,6 +177,119 @@ class Rule:
     where: str = ""
 
 
+# --- admission to a cluster ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extractor:
+    """Where objects of one kind, that is not of Kubernetes itself, name images.
+
+    Attributes:
+        kind: Which objects, ``Rollout``.
+        api_version: Of which version, ``argoproj.io/v1alpha1``; "" for all.
+        images: Paths to the names of images, ``spec.steps[*].image``.
+        pods: Paths to what has the form of the spec of a pod, ``spec.template.spec``.
+    """
+
+    kind: str
+    api_version: str = ""
+    images: tuple[str, ...] = ()
+    pods: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exemption:
+    """Images that may be used in spite of their rule, for a time.
+
+    Attributes:
+        match: Scopes, as those of rules.
+        until: From when on it counts no more.
+        reason: Why, for people.
+        namespaces: Names or patterns of the namespaces where it counts; everywhere without any.
+        where: Where it stands, ``policy.yaml:30``.
+    """
+
+    match: tuple[str, ...]
+    until: datetime
+    reason: str
+    namespaces: tuple[str, ...] = ()
+    where: str = ""
+
+    def covers(self, image: Reference, namespace: str) -> bool:
+        """Say whether it is about *image*, by its logical name, in *namespace*, whatever the time."""
+        return is_named(namespace, self.namespaces) and not set(self.match).isdisjoint(scopes(image))
+
+
+@dataclass(frozen=True, kw_only=True)
+class BreakGlass:
+    """Who may have an object admitted in spite of everything, by an annotation that says why.
+
+    Attributes:
+        annotation: What it is called.
+        users: Names of users and service accounts.
+        groups: Groups, of which a user has to be in one.
+        anyone: Whether it counts whoever sets it.
+        namespaces: Names or patterns of the namespaces where it counts; everywhere without any.
+    """
+
+    annotation: str
+    users: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    anyone: bool = False
+    namespaces: tuple[str, ...] = ()
+
+
+Pin: TypeAlias = Literal["pin", "annotate", "validate"]
+PINS: Final = ("pin", "annotate", "validate")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Admission:
+    """What a policy says of objects that are to be admitted to a cluster.
+
+    Attributes:
+        pin: What becomes of images that are named by tag alone: ``pin`` adds the digest that was judged, ``annotate``
+            notes it at the object, ``validate`` changes nothing.
+        namespaces: Modes by the names of namespaces, or by patterns, ``test-*``.
+        exceptions: What may be used nevertheless.
+        break_glass: Who may get past all of it.
+        extractors: Where objects of other kinds name images.
+        max_images: So many different images one object may ask about.
+        trust_owners: Whether an object that another made passes by its owner, for the images that this has.
+    """
+
+    pin: Pin = "validate"
+    namespaces: Mapping[str, Mode] = field(default_factory=dict, hash=False)
+    exceptions: tuple[Exemption, ...] = ()
+    break_glass: BreakGlass | None = None
+    extractors: tuple[Extractor, ...] = ()
+    max_images: int = 100
+    trust_owners: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "namespaces", MappingProxyType(dict(self.namespaces)))
+
+    def mode(self, namespace: str) -> Mode:
+        """Return the mode for *namespace*: that of its name, or of the longest pattern; ``enforce`` where none is.
+
+        Of two patterns of one length, the stricter counts.
+        """
+        if namespace in self.namespaces:
+            return self.namespaces[namespace]
+        fitting = [pattern for pattern in self.namespaces if is_named(namespace, (pattern,))]
+        longest = max(map(len, fitting), default=0)
+        found = [self.namespaces[pattern] for pattern in fitting if len(pattern) == longest]
+        return min(found, key=MODES.index, default="enforce")
+
+
+def is_named(name: str, patterns: Collection[str]) -> bool:
+    """Say whether one of *patterns*, in which ``*`` stands for any text, is *name*; where there are none, it is."""
+    return not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+# --- the whole -----------------------------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True, kw_only=True)
 class Policy:
     """Rules by scope, and what holds for images that none of them covers.
@@ -205,6 +299,7 @@ class Policy:
         default: For all other images.
         aliases: What images are called by whom they are signed, by what they are called in a mirror: ``{"mirror.example
             /hub": "docker.io"}``, both the beginnings of names, component by component. The longest one counts.
+        admission: What else counts where objects are admitted to a cluster.
         source: Where it was read.
         digest: The sha256, in hex, of all that it was read from.
     """
@@ -212,6 +307,7 @@ class Policy:
     rules: Mapping[str, Rule]
     default: Rule
     aliases: Mapping[str, str] = field(default_factory=dict, hash=False)
+    admission: Admission = Admission()
     source: str = ""
     digest: str = ""
 

@@ -10,21 +10,28 @@ from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from typing import Any, Final, NoReturn, Protocol, TypeVar, cast
 
+from trustreg.dialects.kubernetes import steps
 from trustreg.dialects.reading import RFC3339, Members
-from trustreg.errors import NameFormError
+from trustreg.errors import FormatError, NameFormError
 from trustreg.identity import Identity, Way, repository, scope_problem, written
 from trustreg.names import TARGETS, is_delegation
 from trustreg.policy import (
     MODES,
     OF,
+    PINS,
     AcceptAnything,
+    Admission,
     AllOf,
     AtLeast,
+    BreakGlass,
+    Exemption,
+    Extractor,
     GpgKey,
     InCollection,
     Mode,
     Of,
     OldOrNew,
+    Pin,
     PlainKey,
     Policy,
     Reject,
@@ -61,7 +68,7 @@ def read(document: Any, source: str, digest: str, line: Callable[[str], int], ke
         FormatError: It is no policy; ``path`` says where.
     """
     whole = _Members("policy", "", document)
-    whole.known("version", "aliases", "keys", "rules", "default")
+    whole.known("version", "aliases", "keys", "rules", "default", "admission")
     whole.integer("version", 1, 1)
     reading = _Reading(whole, source, line, keys)
     rules: dict[str, Rule] = {}
@@ -72,7 +79,14 @@ def read(document: Any, source: str, digest: str, line: Callable[[str], int], ke
             if rule.scope in rules:
                 entry.fail("match", f"{rule.scope} has a rule already, at {rules[rule.scope].where}")
             rules[rule.scope] = rule
-    return Policy(rules=rules, default=reading.default(), aliases=reading.aliases(), source=source, digest=digest)
+    return Policy(
+        rules=rules,
+        default=reading.default(),
+        aliases=reading.aliases(),
+        admission=reading.admission(),
+        source=source,
+        digest=digest,
+    )
 
 
 class _Members(Members):
@@ -154,10 +168,7 @@ class _Reading:
 
     def rules(self, entry: _Members) -> list[Rule]:
         entry.known("match", "name", *_RULE)
-        scopes = entry.names("match")
-        for scope in scopes:
-            if problem := scope_problem(scope):
-                entry.fail("match", f"{scope!r} is no scope: {problem}")
+        scopes = _scopes(entry)
         name = entry.text("name") if "name" in entry.value else ""
         return [self._rule(entry, scope, name or scope) for scope in scopes]
 
@@ -169,6 +180,35 @@ class _Reading:
             return self._rule(entry, "", "default")
         where = f"{self._source}:{self._line('default')}"
         return Rule(scope="", require=self._requirement(value, "default", 0), name="default", where=where)
+
+    def admission(self) -> Admission:
+        if self._whole.value.get("admission") is None:
+            return Admission()
+        said = self._whole.mapping("admission")
+        said.known("pin", "namespaces", "exceptions", "break_glass", "extractors", "max_images", "trust_owners")
+        namespaces = said.mapping("namespaces") if "namespaces" in said.value else _Members("policy", "", {})
+        return Admission(
+            pin=cast("Pin", said.choice("pin", PINS, "validate")),
+            namespaces={
+                _pattern(namespaces, name, name): cast("Mode", namespaces.choice(name, MODES, ""))
+                for name in namespaces.value
+            },
+            exceptions=tuple(self._exemption(entry) for entry in said.list("exceptions")),
+            break_glass=_break_glass(said.mapping("break_glass")) if "break_glass" in said.value else None,
+            extractors=tuple(_extractor(entry) for entry in said.list("extractors")),
+            max_images=said.integer("max_images", 1, _MOST_IMAGES) if "max_images" in said.value else 100,
+            trust_owners="trust_owners" in said.value and said.boolean("trust_owners"),
+        )
+
+    def _exemption(self, entry: _Members) -> Exemption:
+        entry.known("match", "namespaces", "until", "reason")
+        return Exemption(
+            match=_scopes(entry),
+            namespaces=_patterns(entry),
+            until=_moment(entry, "until"),
+            reason=_reason(entry),
+            where=f"{self._source}:{self._line(entry.path)}",
+        )
 
     def _rule(self, entry: _Members, scope: str, name: str) -> Rule:
         return Rule(
@@ -230,6 +270,66 @@ class _Reading:
                 hint = f"it is no {kind} key" if name in other else "no such key stands under keys"
                 entry.fail(kind, f"{name!r}: {hint}")
         return tuple(known[name] for name in names)
+
+
+def _scopes(entry: _Members) -> tuple[str, ...]:
+    found = entry.names("match")
+    for scope in found:
+        if problem := scope_problem(scope):
+            entry.fail("match", f"{scope!r} is no scope: {problem}")
+    return found
+
+
+def _pattern(entry: _Members, member: str, text: str) -> str:
+    if not _NAMESPACE.fullmatch(text):
+        entry.fail(member, f"{text[:80]!r} is not the name of a namespace, or a pattern, as test-*")
+    return text
+
+
+def _patterns(entry: _Members) -> tuple[str, ...]:
+    return tuple(
+        _pattern(entry, "namespaces", text)
+        for text in (entry.names("namespaces") if "namespaces" in entry.value else ())
+    )
+
+
+def _reason(entry: _Members) -> str:
+    text = entry.text("reason").strip()
+    if not 0 < len(text) <= _LONGEST_REASON:
+        entry.fail("reason", f"it has to say why, in {_LONGEST_REASON} characters at most")
+    return text
+
+
+def _break_glass(entry: _Members) -> BreakGlass:
+    entry.known("annotation", "users", "groups", "dangerous_anyone", "namespaces")
+    annotation = entry.text("annotation")
+    if not _ANNOTATION.fullmatch(annotation):
+        entry.fail("annotation", f"{annotation[:80]!r} is not the name of an annotation, as example.com/break-glass")
+    found = BreakGlass(
+        annotation=annotation,
+        users=entry.names("users") if "users" in entry.value else (),
+        groups=entry.names("groups") if "groups" in entry.value else (),
+        anyone="dangerous_anyone" in entry.value and entry.boolean("dangerous_anyone"),
+        namespaces=_patterns(entry),
+    )
+    if not (found.users or found.groups or found.anyone):
+        entry.fail("", "it has to say who may: users, groups, or dangerous_anyone")
+    return found
+
+
+def _extractor(entry: _Members) -> Extractor:
+    entry.known("kind", "api_version", "images", "pods")
+    paths = {name: entry.names(name) if name in entry.value else () for name in ("images", "pods")}
+    for name, each in paths.items():
+        for path in each:
+            try:
+                steps(path)
+            except FormatError as exc:
+                entry.fail(name, exc.problem)
+    if not any(paths.values()):
+        entry.fail("", "it has to say images or pods: the paths to them")
+    version = entry.text("api_version") if "api_version" in entry.value else ""
+    return Extractor(kind=entry.text("kind"), api_version=version, images=paths["images"], pods=paths["pods"])
 
 
 def _identity(entry: _Members) -> Identity:
@@ -327,8 +427,12 @@ _PLAIN_WAYS: Final = ("digest_or_exact", "exact", "repository")
 _NAMED_WAYS: Final = ("exact_reference", "exact_repository", "remap")
 _MOST_RULES = 10_000
 _MOST_PARTS = 16
+_MOST_IMAGES = 1000
+_LONGEST_REASON = 200
 _DEEPEST = 16
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_NAMESPACE = re.compile(r"[a-z0-9*](?:[a-z0-9*-]{0,61}[a-z0-9*])?")
+_ANNOTATION = re.compile(r"(?:[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 _KEY_ID = re.compile(r"[0-9a-f]{64}")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _DURATION = re.compile(r"([0-9]{1,8})([smhd])")

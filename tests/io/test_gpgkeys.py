@@ -161,17 +161,19 @@ def test_a_new_key(gpg: Gpg, kind: str) -> None:
     assert "[SC] [expires: 2040-01-01]" in gpg.run("-k", made).stdout
 
 
-def test_a_home_is_made() -> None:
+@pytest.mark.parametrize("named", [True, False], ids=["named", "of a new user"])
+def test_a_home_is_made(named: bool) -> None:
     """
-    Nobody else sees into it.
+    Nobody else sees into it. Who never used gpg gets the usual one.
     """
-    home = Path(tempfile.mkdtemp(prefix="gpg-new-")) / "home"
-    env = Gpg(home).env
+    person = Path(tempfile.mkdtemp(prefix="gpg-new-"))
+    home = person / ("home" if named else ".gnupg")
+    env = {name: value for name, value in Gpg(home).env.items() if named or name != "GNUPGHOME"} | {"HOME": str(person)}
     try:
-        make_home(home)
-        made = GpgKeys(home, env).generate("release@team.example", "ed25519", None, None)
+        assert make_home(home if named else None, env) == home
+        made = GpgKeys(home if named else None, env).generate("release@team.example", "ed25519", None, None)
         assert stat.S_IMODE(home.stat().st_mode) == 0o700
-        assert [made] == [key.fingerprint for key in GpgKeys(home, env).secret()]
+        assert [made] == [key.fingerprint for key in GpgKeys(home if named else None, env).secret()]
     finally:
         run(["gpgconf", "--kill", "all"], env=env)
         shutil.rmtree(home.parent)

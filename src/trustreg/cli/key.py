@@ -362,18 +362,18 @@ def _generate_gpg(
         raise click.UsageError("A GPG key is ed25519 or rsa.")
     if expires and expires <= wiring.now():
         raise click.UsageError("--expires is a day that has passed.")
-    if home:
-        make_home(home)
+    where = make_home(home, wiring.env)
     keys = GpgKeys(home, wiring.env)
     passphrase = None if no_passphrase else wiring.passphrases().choose(name, None, None)
     with progress("making a key"):
         fingerprint = keys.generate(name, kind, passphrase, expires)
     if as_ == "json":
-        until, where = moment(expires) if expires else None, str(home) if home else None
-        print_json({"fingerprint": fingerprint, "name": name, "kind": kind, "expires": until, "home": where})
+        until = moment(expires) if expires else None
+        kept = str(home) if home else None
+        print_json({"fingerprint": fingerprint, "name": name, "kind": kind, "expires": until, "home": kept})
         return
     click.echo(fingerprint)
-    revoke = f"{home or wiring.env.get('GNUPGHOME') or '~/.gnupg'}/openpgp-revocs.d/{fingerprint}.rev"
+    revoke = f"{where}/openpgp-revocs.d/{fingerprint}.rev"
     say(f"trustreg: gpg has the key; {revoke} revokes it, so keep a copy elsewhere", err=True)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from trustreg.errors import GpgError, NameFormError, PassphraseError, SettingError
@@ -18,7 +19,6 @@ from trustreg.values import dataclass
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import datetime
-    from pathlib import Path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,9 +143,14 @@ class GpgKeys:
         return armoured.encode()
 
 
-def make_home(home: Path) -> None:
-    """Make the folder *home* for ``gpg``, if there is none, so that nobody else sees into it."""
-    private_dir(home)
+def make_home(home: Path | None, env: Mapping[str, str]) -> Path:
+    """Make the folder *home* for ``gpg``, if there is none, so that nobody else sees into it; return where it is.
+
+    ``None`` is the one that ``gpg`` uses of itself. That makes it too, but not where its options are not to be read.
+    """
+    where = home or Path(env.get("GNUPGHOME") or Path(env.get("HOME", "~")).expanduser() / ".gnupg")
+    private_dir(where)
+    return where
 
 
 def _secret_key(row: Any) -> SecretKey:

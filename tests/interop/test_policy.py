@@ -269,8 +269,8 @@ def test_what_people_see(shop: Shop) -> None:
     said = shop.verify(":1.0")
     shown = shop.reader.run("policy", "explain", "--policy", shop.policy, f"{shop.gun}:1.0").stdout
 
-    assert said.stdout.startswith(f"{shop.gun}@{what.digest}  signed by release as {shop.gun}:1.0, at ")
-    assert said.stdout.endswith("(rule team)\n")
+    grounds = f"signed by GPG key release as {shop.gun}:1.0, signed by key ci as {shop.gun}:1.0"
+    assert said.stdout == f"{shop.gun}@{what.digest}  {grounds} (rule team)\n"
     lines = [line.split() for line in shown.splitlines()]
     assert [line[:2] for line in lines if line[0] in {"yes", "no", "rule", "verdict"}] == [
         ["rule", "team"],

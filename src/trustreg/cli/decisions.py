@@ -21,8 +21,8 @@ def print_decision(decision: Decision) -> None:
         say(f"trustreg: note on {decision.image}: {warning}", err=True)
     rule = decision.rule
     if decision.error is None:
-        reasons = "; ".join(dict.fromkeys(said for one in decision.judged for said in _grounds(one.answer)))
-        say(f"{decision.pinned}  {reasons} (rule {rule.name})")
+        grounds = ", ".join(dict.fromkeys(said for one in decision.judged for said in _grounds(one.answer)))
+        say(f"{decision.pinned}  {grounds} (rule {rule.name})")
         return
     word = "refused" if decision.verdict == "untrusted" else "could not find out"
     if not decision.allowed:
@@ -102,12 +102,17 @@ def _spell(answer: Answer) -> dict[str, Any]:
 
 
 def _grounds(answer: Answer) -> Iterator[str]:
-    """Yield what a yes rests on."""
-    if answer.parts:
-        for part in answer.parts:
-            if part.outcome == "yes":
-                yield from _grounds(part)
-    else:
+    """Yield what a yes rests on, in a few words each."""
+    if answer.outcome != "yes":
+        return
+    for part in answer.parts:
+        yield from _grounds(part)
+    if answer.kind in {"gpg", "key"}:
+        yield f"signed by {'GPG ' * (answer.kind == 'gpg')}key {answer.facts['key']} as {answer.facts['identity']}"
+    elif answer.kind == "collection":
+        expires = moment(answer.facts["expires"])
+        yield f"listed as {answer.facts['tag']} by {' and '.join(answer.facts['roles'])}, good until {expires}"
+    elif not answer.parts:
         yield answer.said
 
 

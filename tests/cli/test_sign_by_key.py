@@ -264,6 +264,25 @@ def test_gpg_signs_into_a_lookaside(mine: Desk, gpg: Gpg, tmp_path: Path) -> Non
     assert (again["key"], again["keyKind"], again["manifests"][0]["added"]) == (key, "gpg", False)
 
 
+def test_gpg_asks_nobody_else(mine: Desk, gpg: Gpg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    The passphrase is that of a file; without one, and without anybody to ask, nothing is signed.
+    """
+    monkeypatch.setenv("GNUPGHOME", str(gpg.home))
+    monkeypatch.delenv("TRUSTREG_PASSPHRASE")
+    key = gpg.generate("Locked", passphrase=PASSPHRASE)
+    (tmp_path / "passphrase").write_text(f"{PASSPHRASE}\n")
+    words = ("--gpg", key, "--to", f"lookaside:{tmp_path}/signatures", f"{mine.gun}:1.0")
+    gpg.forget_passphrases()
+
+    alone = mine.run("sign", *words)
+    (said,) = signed(mine, "--passphrase-file", tmp_path / "passphrase", *words)
+
+    assert (alone.code, alone.out) == (2, "")
+    assert "nobody to ask for its passphrase" in alone.err
+    assert said["key"] == key
+
+
 def test_gpg_has_no_place_of_its_own(mine: Desk, gpg: Gpg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """
     Unless registries.d names one; and none where such signatures are not kept.

@@ -18,7 +18,10 @@ from cryptography.x509 import load_der_x509_certificate
 from tests.interop.test_notary_reads import row, sha256
 from tests.interop.test_notary_writes import push, signed
 from tests.peers import DockerTrust, GoNotary, KeyRow, Passphrases, Peer, Skopeo, TargetRow, image, require
+from tests.peers.command import clean_env
+from tests.peers.sigstore import Cosign
 from trustreg.errors import KeyKindError, PassphraseError, SignerError
+from trustreg.facade import Signer
 from trustreg.io.keystore import FileKeyStore
 from trustreg.io.passphrases import Passphrases as Found
 from trustreg.io.trustdir import store_form
@@ -27,6 +30,7 @@ from trustreg.names import Gun
 from trustreg.sign import keyfile
 from trustreg.sign.certificate import root_certificate
 from trustreg.sign.signer import LocalSigner, PublicKey, describe
+from trustreg.verify.signatures import fingerprint
 from vectors.make import keys as maker
 
 if TYPE_CHECKING:
@@ -525,6 +529,30 @@ def test_an_hsm_that_is_not_as_it_should(token: Token) -> None:
     other = maker.P256.public_key()
     with pytest.raises(SignerError, match=r"does not verify as .* with the public key it was set up with"):
         UriSigner("hsm:2?label=release", other, lambda _: "5678").sign(b"x", "id")
+
+
+def test_an_hsm_signs_images(token: Token, open_registry: RegistryPeer, tmp_path: Path) -> None:
+    """
+    As cosign does; a key on P-384, which tokens hash otherwise for, signs none.
+    """
+    name = f"{open_registry.host}/team/hsm-{tmp_path.name}".lower()
+    Skopeo(open_registry).push(image("1.0"), f"{name.partition('/')[2]}:1.0")
+    for number in (2, 3):
+        kind, raw = describe(token.public(number))
+        (tmp_path / f"{number}.pub").write_bytes(keyfile.public_pem(kind, raw))
+    env = clean_env(HOME=str(tmp_path), **token.env)
+
+    with Signer(key="hsm:2?label=release", public=tmp_path / "2.pub", env=env) as signer:
+        made = signer.sign(f"{name}:1.0")
+    with (
+        Signer(key="hsm:3?label=release", public=tmp_path / "3.pub", env=env) as other,
+        pytest.raises(KeyKindError, match="does not sign as ecdsa-der-sha256"),
+    ):
+        other.sign(f"{name}:1.0")
+
+    assert made.key == fingerprint(token.public(2))
+    said = Cosign(tmp_path).verify(f"{name}:1.0", tmp_path / "2.pub")
+    assert said.returncode == 0, said
 
 
 def test_an_hsm_from_the_command_line(token: Token, tmp_path: Path) -> None:

@@ -111,6 +111,19 @@ def test_a_passphrase_comes_from_where_all_come_from(gpg: Gpg) -> None:
         assert mine.sign(CONTENT, now())
 
 
+def test_what_an_agent_knows_is_not_asked_for(gpg: Gpg) -> None:
+    """
+    Once it has opened a key, it signs without a word, for others too.
+    """
+    name = gpg.generate("cached", passphrase=PASSPHRASE)
+    gpg.forget_passphrases()
+    with signer(gpg, name, TRUSTREG_PASSPHRASE=PASSPHRASE) as mine:
+        mine.sign(CONTENT, now())
+
+    with signer(gpg, name) as another:
+        assert another.sign(CONTENT, now())
+
+
 @pytest.mark.parametrize("odd", ["two\nlines", "a\rb", "a\0b", "not UTF-8 \udcff"])
 def test_no_passphrase_is_too_odd(gpg: Gpg, odd: str) -> None:
     """

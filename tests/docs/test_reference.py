@@ -210,14 +210,14 @@ def test_every_method_is_on_the_page(kind: type) -> None:
 
 def test_the_policy_on_the_page_is_one() -> None:
     """
-    The example of the policy file is accepted, by the schema too; and every member that there is stands on the page.
+    Each example of the policy file is accepted, by the schema too; and every member that there is stands on the page.
     """
     page = (REFERENCE / "policy.md").read_text()
-    (example,) = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
-    document = read(example.encode(), "policy.md").value
     schema = json.loads((Path(trustreg.__file__).parent / "schemas" / "policy.schema.json").read_text())
-    Draft202012Validator(schema).validate(document)
-    policy1.read(document, "policy.md", "", lambda _: 0, _AnyKeys())
+    for example in re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL):
+        document = read(example.encode(), "policy.md").value
+        Draft202012Validator(schema).validate(document)
+        policy1.read(document, "policy.md", "", lambda _: 0, _AnyKeys())
     named = set(re.findall(r"`([a-z_]+)[`:]", page)) | set(re.findall(r"[`{, ]([a-z_]+):", page))
 
     assert _members(schema) - named == set()

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.peers.gpg import gpg_home
+from tests.vectors.signed import load
 from trustreg.dialects.openpgp import open_keys, open_message
 from trustreg.errors import FormatError
 
@@ -164,6 +165,35 @@ def test_one_bit_is_refused_or_changes_what_is_found(at: int, bit: int) -> None:
     raw[at] ^= 1 << bit
     with suppress(FormatError):
         assert open_message(bytes(raw), MOST).content in raw
+
+
+@given(data=st.data())
+def test_what_gpg_made_is_refused_or_opened_however_it_is_bent(data: st.DataObject) -> None:
+    """
+    Nothing else than a refusal ever comes of it, and what is opened stands in the message.
+    """
+    raw = data.draw(st.sampled_from([vector.message for vector in load() if len(vector.message) < 2000]))
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(raw)))
+        raw = raw[:at] + data.draw(st.binary(max_size=4)) + raw[at + data.draw(st.integers(0, 4)) :]
+    with suppress(FormatError):
+        opened = open_message(raw, MOST)
+        assert opened.content in raw or raw[0] in {0xA3, 0xA2, 0xA1, 0xA0, 0xC8}  # a packet of compression
+
+
+@given(data=st.data())
+def test_keys_are_refused_or_read_however_they_are_bent(data: st.DataObject) -> None:
+    """
+    Those that are read are made of what was there.
+    """
+    armour = data.draw(st.sampled_from(sorted({vector.keys[0] for vector in load()})))
+    raw = data.draw(st.sampled_from([armour, b"".join(found.raw for found in open_keys(armour))]))
+    at = data.draw(st.integers(0, len(raw)))
+    bent = raw[:at] + data.draw(st.binary(max_size=4)) + raw[at + data.draw(st.integers(0, 4)) :]
+    with suppress(FormatError):
+        for found in open_keys(bent):
+            assert raw is armour or found.raw in bent
+            assert found == open_keys(found.raw)[0]
 
 
 # --- keys ----------------------------------------------------------------------------------------------------------

@@ -491,6 +491,20 @@ def test_a_gpg_that_does_not_answer_is_no_verdict(
         rings.verify((gpg.public(key),), gpg.sign(CONTENT, key), now())
 
 
+def test_gpg_gets_so_much_memory(gpg: Gpg, key: str, tmp_path: Path) -> None:
+    """
+    However much a message asks for.
+    """
+    program = tmp_path / "gpg"
+    told = f"*--decrypt*) sleep 0.1; ulimit -v >{tmp_path / 'limit'};;"
+    program.write_text(f'#!/bin/sh\ncase "$*" in {told} esac\nexec {shutil.which("gpg")} "$@"\n')
+    program.chmod(0o755)
+    with Keyrings({**gpg.env, "PATH": f"{tmp_path}:{gpg.env['PATH']}"}) as rings:
+        assert key == rings.verify((gpg.public(key),), gpg.sign(CONTENT, key), now()).fingerprint
+
+    assert "1048576\n" == (tmp_path / "limit").read_text()  # KiB
+
+
 def test_a_key_that_is_short_is_not_believed(gpg: Gpg) -> None:
     """
     As a plain one would not be.
@@ -527,6 +541,21 @@ def one(gpg: Gpg, key: str) -> Iterator[tuple[Keyring, tuple[bytes, ...]]]:
     """A keyring, and messages by its key, compressed in all ways."""
     with Keyring([gpg.public(key)], gpg.env) as ring:
         yield ring, tuple(gpg.sign(CONTENT, key, options=("--compress-algo", how)) for how in ("none", "zip", "bzip2"))
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(at=st.integers(0, 300), cut=st.integers(0, 3), put=st.binary(max_size=3))
+def test_a_changed_key_vouches_for_itself_or_for_nothing(gpg: Gpg, key: str, at: int, cut: int, put: bytes) -> None:
+    """
+    And is never taken for what it is not.
+    """
+    whole, message = gpg.public(key), gpg.sign(CONTENT, key)
+    try:
+        with Keyring([whole[:at] + put + whole[at + cut :]], gpg.env) as ring:
+            assert key == ring.verify(message, now()).fingerprint
+            assert (key,) == ring.fingerprints
+    except (FormatError, GpgSignatureError, GpgError):
+        pass
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])

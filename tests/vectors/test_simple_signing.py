@@ -7,17 +7,24 @@ import os
 from dataclasses import fields
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
 from tests.vectors.loading import VECTORS, VectorError
 from tests.vectors.signed import Signed, load, outcome, read
-from tests.vectors.skopeo import ACCEPTED, REFUSED
+from tests.vectors.skopeo import ACCEPTED, MANIFEST, REFUSED
+from trustreg.dialects import policykeys
 from trustreg.io.gpg import Keyrings
+from trustreg.judging import Judge
+from trustreg.names import Digest
+from trustreg.policy import Policy, Rule, SignedByGpg
+from trustreg.ports import Manifest, Message
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from trustreg.names import Reference
 
 STRICTER = Path(__file__).parents[2] / "docs" / "explanation" / "stricter.md"
 
@@ -35,6 +42,45 @@ def test_a_message_is_judged_as_the_vector_says(vector: Signed, openpgp: Keyring
     With the error that the one fault in it has to lead to, whatever time it is here.
     """
     assert vector.expect == outcome(vector, openpgp)
+
+
+class Here:
+    """A registry that has the image of the vectors, and a place that has one message."""
+
+    where, holds = "here", frozenset({Message})
+
+    def __init__(self, message: bytes) -> None:
+        self._message = message
+
+    def manifest(self, _: Reference) -> Manifest:
+        """See :class:`trustreg.ports.Registry`."""
+        blob = MANIFEST.manifest
+        return Manifest(media_type=blob.media_type, digest=Digest.parse(MANIFEST.digest), raw=blob.raw)
+
+    def read(self, *_: object) -> Iterator[Message]:
+        """See :class:`trustreg.ports.SignaturePlace`."""
+        yield Message(where=self.where, raw=self._message)
+
+
+@pytest.mark.parametrize("vector", load(), ids=attrgetter("name"))
+def test_a_policy_comes_to_the_same(vector: Signed, openpgp: Keyrings) -> None:
+    """
+    Whoever judges images by it trusts no other message.
+    """
+    keys = tuple(policykeys.read_gpg(raw, f"file {number}") for number, raw in enumerate(vector.keys))
+    rule = Rule(scope="", require=SignedByGpg(path="require", keys=keys))
+    here = Here(vector.message)
+    judge = Judge(Policy(rules={}, default=rule), here, lambda *_: [(here, vector.image)], openpgp, no_collection)
+
+    decision = judge.judge(vector.image, vector.now)
+
+    assert vector.expect["outcome"] == decision.verdict
+    assert vector.trusted == decision.allowed == (decision.bound is True)
+
+
+def no_collection(_: object) -> NoReturn:
+    """Nobody asks for one."""
+    raise AssertionError
 
 
 def test_there_are_many() -> None:

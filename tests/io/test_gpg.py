@@ -247,7 +247,7 @@ def test_the_time_that_counts_is_the_one_that_is_given(gpg: Gpg) -> None:
     message = gpg.sign(CONTENT, name, at="20310101T000010")
     brief = gpg.sign(CONTENT, name, at="20310101T000010", options=("--default-sig-expire", "seconds=100"))
     cases = {
-        (message, -1): "cannot be checked",  # the key is not there yet
+        (message, -1): "cannot vouch",  # the key is not there yet
         (message, 0): None,
         (message, 999): None,
         (message, 1001): "key has expired",
@@ -267,7 +267,7 @@ def verdict(ring: Keyring, message: bytes, begin: datetime, second: int) -> str 
     try:
         ring.verify(message, begin + timedelta(seconds=second))
     except GpgSignatureError as exc:
-        words = "cannot be checked", "key has expired", "it has expired", "from the future"
+        words = "cannot vouch", "key has expired", "it has expired", "from the future"
         return next(word for word in words if word in str(exc))
     return None
 
@@ -529,6 +529,19 @@ def test_a_revoked_or_expired_subkey_is_refused(gpg: Gpg) -> None:
 
     gpg.revoke_subkey(name, 2, at="20310201T000000")
     assert "revoked" in refused(gpg, message, name, at=datetime(2031, 1, 6, tzinfo=UTC))
+
+
+def test_a_key_that_is_not_for_signing_does_not_sign(gpg: Gpg) -> None:
+    """
+    A subkey for logins, which lies on servers, says nothing of images; nor does a primary key that certifies only.
+    """
+    name = gpg.generate("for other things")
+    subkey = gpg.subkey(name)
+    by_subkey, by_primary = gpg.sign(CONTENT, f"{subkey}!"), gpg.sign(CONTENT, f"{name}!")
+    gpg.edit(name, "key 1", "change-usage", "s", "a", "q", "save")
+    assert "not for signing" in refused(gpg, by_subkey, name)
+    gpg.edit(name, "change-usage", "s", "q", "save")
+    assert "not for signing" in refused(gpg, by_primary, name)
 
 
 def subkey_verdict(gpg: Gpg, name: str, message: bytes, days: int) -> str | None:

@@ -58,8 +58,12 @@ class Gpg:
 
     def revoke_subkey(self, fingerprint: str, number: int, *, at: str | None = None) -> None:
         """Revoke a subkey of a key, the first of which is number 1."""
-        words = f"key {number}\nrevkey\ny\n0\n\ny\nsave\n".encode()
-        self.run("--command-fd=0", "--expert", "--edit-key", fingerprint, stdin=words, at=at)
+        self.edit(fingerprint, f"key {number}", "revkey", "y", "0", "", "y", "save", at=at)
+
+    def edit(self, fingerprint: str, *words: str, at: str | None = None) -> None:
+        """Change a key as somebody does who answers with *words* what gpg asks."""
+        lines = "".join(f"{word}\n" for word in words).encode()
+        self.run("--command-fd=0", "--expert", "--edit-key", fingerprint, stdin=lines, at=at)
 
     def forget_passphrases(self) -> None:
         """Have the agent forget what it was told."""

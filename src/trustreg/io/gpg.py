@@ -398,7 +398,7 @@ _PROBLEMS = {
     "EXPKEYSIG": "its key has expired",
     "REVKEYSIG": "its key was revoked",
     "NO_PUBKEY": "it is by a key that was not asked for",
-    "ERRSIG": "it cannot be checked: it is by a key that was not asked for, or made in a way that is too weak",
+    "ERRSIG": "its key cannot vouch: it is not for signing, is younger than this, or rests on too weak a digest",
 }
 _DIGESTS = frozenset({"8", "9", "10"})  # SHA-256, SHA-384, SHA-512
 _LOCKED = frozenset({11, 85, 99, 177})  # bad passphrase, no pinentry, cancelled, no passphrase: libgpg-error

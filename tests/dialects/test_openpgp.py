@@ -170,15 +170,14 @@ def test_one_bit_is_refused_or_changes_what_is_found(at: int, bit: int) -> None:
 @given(data=st.data())
 def test_what_gpg_made_is_refused_or_opened_however_it_is_bent(data: st.DataObject) -> None:
     """
-    Nothing else than a refusal ever comes of it, and what is opened stands in the message.
+    Nothing else than a refusal ever comes of it.
     """
     raw = data.draw(st.sampled_from([vector.message for vector in load() if len(vector.message) < 2000]))
     for _ in range(data.draw(st.integers(1, 3))):
         at = data.draw(st.integers(0, len(raw)))
         raw = raw[:at] + data.draw(st.binary(max_size=4)) + raw[at + data.draw(st.integers(0, 4)) :]
     with suppress(FormatError):
-        opened = open_message(raw, MOST)
-        assert opened.content in raw or raw[0] in {0xA3, 0xA2, 0xA1, 0xA0, 0xC8}  # a packet of compression
+        assert len(open_message(raw, MOST).content) <= MOST
 
 
 @given(data=st.data())

@@ -192,5 +192,5 @@ def _quoted(text: str) -> str:
 _MOST_PARTS = 16  # of one list, in the policy file
 _PGP: Final = "PGP PUBLIC KEY BLOCK"
 _UNFIT = re.compile(r"[^A-Za-z0-9._-]+")
-_PLAIN = re.compile(r"[a-z][a-z0-9-]*\.[a-z0-9.-]+(?::[0-9]+)?(?:/[\w./-]+)?(?:(?::|@sha256:)[\w.-]+)?", re.ASCII)
+_PLAIN = re.compile(r"[a-z][a-z0-9-]*(?:\.[a-z0-9.-]+)?(?::[0-9]+)?(?:/[\w./-]+)?(?:(?::|@sha256:)[\w.-]+)?", re.ASCII)
 _ELSEWHERE: Final = "only images in registries are judged here"

@@ -85,7 +85,10 @@ def lint(
     """
     findings: list[Finding] = []
     for rule in (*policy.rules.values(), policy.default):
-        findings += _scope(policy, rule)
+        scope = tuple(_scope(policy, rule))
+        findings += scope
+        if any(one.severity == ERROR for one in scope):
+            continue  # nothing gets there
         findings += _ends(rule, now, within)
         findings += _rule(rule, _live(rule.require, now))
     findings += _keys(policy, listed or {}, now, within)
@@ -120,12 +123,11 @@ def _scope(policy: Policy, rule: Rule) -> Iterator[Finding]:
     if host == "docker.io" and path not in {"", "library"} and "/" not in path:
         yield _finding("scope-official", NOTE, rule.where, scope=rule.scope, image=f"{host}/library/{path}")
     behind = _behind(policy, rule.scope)
-    if not _same(rule.require, behind.require):
-        if bare != rule.scope:
-            way = "a tag" if "@" in rule.scope else "its digest"
-            yield _finding("scope-exact", WARNING, rule.where, scope=rule.scope, way=way, by=_called(behind))
-    elif (rule.mode, rule.of) == (behind.mode, behind.of):
+    if _same(rule.require, behind.require) and (rule.mode, rule.of) == (behind.mode, behind.of):
         yield _finding("rule-idle", NOTE, rule.where, scope=rule.scope, by=_called(behind))
+    elif bare != rule.scope:
+        way = "a tag" if "@" in rule.scope else "its digest"
+        yield _finding("scope-exact", WARNING, rule.where, scope=rule.scope, way=way, by=_called(behind))
 
 
 def _bare(scope: str) -> str:

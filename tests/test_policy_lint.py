@@ -15,8 +15,11 @@ from trustreg.identity import Identity
 from trustreg.metadata import Key
 from trustreg.policy import (
     AcceptAnything,
+    Admission,
     AllOf,
     AtLeast,
+    BreakGlass,
+    Exemption,
     GpgKey,
     InCollection,
     OldOrNew,
@@ -341,6 +344,29 @@ def test_gpg_keys() -> None:
     assert ["key-expires-soon", "no-freshness"] == odd("soon")
     assert ["key-expired", "key-revoked", "key-weak", "no-freshness"] == odd("good", "old", "revoked", "weak")
     assert ["key-expired", "keys-useless", "no-freshness"] == odd("old")
+
+
+def test_what_gets_past_the_rules_at_the_door_of_a_cluster() -> None:
+    """
+    Exceptions that are over or soon will be, namespaces where nothing is enforced, and glass that everybody may break.
+    """
+    vendor = Exemption(match=("registry.example/vendor",), until=NOW, reason="r")
+    exceptions = tuple(
+        replace(vendor, until=NOW + timedelta(days=days), where=f"p.yaml:{days}") for days in (-1, 10, 99)
+    )
+    glass = BreakGlass(annotation="example.com/break-glass", anyone=True)
+    odd = Admission(exceptions=exceptions, break_glass=glass, namespaces={"prod": "enforce", "test-*": "audit"})
+    dead = replace(exceptions[-1], match=("nginx",), where="p.yaml:1")
+
+    assert [
+        "warning break-glass-anyone policy.yaml",
+        "warning exception-ends-soon 10",
+        "warning exception-over -1",
+        "warning namespace-not-enforced policy.yaml",
+    ] == codes(policy(admission=odd))
+    assert ["error scope-dead 1"] == codes(policy(admission=Admission(exceptions=(dead,))))
+    fine = Admission(break_glass=replace(glass, anyone=False, groups=("sre",)))
+    assert [] == codes(policy(admission=fine))
 
 
 def test_a_file_that_is_no_policy() -> None:

@@ -92,6 +92,7 @@ def lint(
         findings += _ends(rule, now, within)
         findings += _rule(rule, _live(rule.require, now))
     findings += _keys(policy, listed or {}, now, within)
+    findings += _admission(policy, now, within)
     for transport, scopes in (elsewhere or {}).items():
         known = transport in _TRANSPORTS
         code, severity = ("transport-elsewhere", NOTE) if known else ("transport-unknown", WARNING)
@@ -307,6 +308,26 @@ def _anywhere(requirement: Requirement) -> Any:
     return replace(requirement, path="")
 
 
+# --- admission -----------------------------------------------------------------------------------------------------
+
+
+def _admission(policy: Policy, now: datetime, within: timedelta) -> Iterator[Finding]:
+    """Look at what gets past the rules at the door of a cluster."""
+    admission = policy.admission
+    for one in admission.exceptions:
+        if one.until <= now + within:
+            code = "exception-over" if one.until <= now else "exception-ends-soon"
+            yield _finding(code, WARNING, one.where, scopes=list(one.match), until=_moment(one.until))
+        for scope in one.match:
+            if problem := scope_problem(scope):
+                yield _finding("scope-dead", ERROR, one.where, scope=scope, problem=problem)
+    for name, mode in admission.namespaces.items():
+        if mode != "enforce":
+            yield _finding("namespace-not-enforced", WARNING, policy.source, namespace=name, mode=mode)
+    if admission.break_glass and admission.break_glass.anyone:
+        yield _finding("break-glass-anyone", WARNING, policy.source, annotation=admission.break_glass.annotation)
+
+
 # --- keys ----------------------------------------------------------------------------------------------------------
 
 
@@ -383,6 +404,10 @@ _CODES: Final[Mapping[str, tuple[str, str]]] = {
         "any image is accepted for {scope}, whoever made it",
         "demand a signature, or name the images that you mean more closely",
     ),
+    "break-glass-anyone": (
+        "whoever may make an object gets past the policy by the annotation {annotation}",
+        "name the users or groups who may",
+    ),
     "cannot-be-checked": (
         "{path} can never be met: {problem}",
         "mend what it names, or demand something that can be checked here",
@@ -391,6 +416,11 @@ _CODES: Final[Mapping[str, tuple[str, str]]] = {
         'the default is for no image in a registry: {by}, for "", covers all of them',
         "leave it, if the file is for other transports, too",
     ),
+    "exception-ends-soon": (
+        "the exception for {scopes} ends at {until}",
+        "see that what it lets in is signed by then",
+    ),
+    "exception-over": ("the exception for {scopes} ended at {until}", "take it out"),
     "first-use": (
         "{path} believes the first root that it sees of a collection",
         "pin the root, and take first_use out",
@@ -414,6 +444,10 @@ _CODES: Final[Mapping[str, tuple[str, str]]] = {
         "ask its owner for another one: ed25519, or RSA with 3072 bits",
     ),
     "keys-useless": ("{path} can never be met: none of its keys counts any more", "ask for keys that do"),
+    "namespace-not-enforced": (
+        "nothing is enforced in namespaces called {namespace} ({mode})",
+        "enforce it once the log shows nothing that should have passed",
+    ),
     "never-met": ("{path} can never be met: {problem}", "demand less, or name more keys"),
     "no-freshness": (
         "rule {rule} can be met by signatures alone: they do not say that they are the latest, so an old image passes",

@@ -15,6 +15,7 @@ from trustreg.io.signatures.lookaside import Lookaside
 from trustreg.io.signatures.numbered import FolderFiles
 from trustreg.names import Digest, Reference
 from trustreg.ports import Message
+from trustreg.signing import OfGpg
 from trustreg.wire import Wiring
 from vectors.make.collection import Collection, Delegated, root_key, target
 from vectors.make.material import raw
@@ -39,12 +40,12 @@ def test_which_signatures_count(tmp_path: Path) -> None:
 
             def counts(signature: bytes) -> bool:
                 folder.add(IMAGE, DIGEST, Message(where="", raw=signature))
-                return signed_in(folder, ring, IMAGE, DIGEST, now)
+                return signed_in(folder, OfGpg(ring.verify), IMAGE, DIGEST, now)
 
             def payload(reference: str = str(IMAGE), digest: Digest = DIGEST) -> bytes:
                 return simple.write(simple.Payload(reference=reference, digest=digest))
 
-            assert not signed_in(folder, ring, IMAGE, DIGEST, now)
+            assert not signed_in(folder, OfGpg(ring.verify), IMAGE, DIGEST, now)
             assert not counts(b"rubbish")
             assert not counts(gpg.sign(payload(), other))
             assert not counts(gpg.sign(payload(reference="registry.example/team/app:2.0"), mine))

@@ -106,7 +106,10 @@ class _Gpg:
 
 
 def _by_key(wiring: Wiring, text: str, public: Path | None) -> Signatory:
-    if Path(text).is_file():
+    is_file = Path(text).is_file()
+    if public and (is_file or not _URI.match(text)):
+        raise SettingError("--public", f"it is for the URI of a signer, and {text} is none")
+    if is_file:
         return signing.ByKey(_in_file(wiring, Path(text)), text)
     if _URI.match(text):
         known = next((held for held in wiring.here().values() if held.uri == text), None)

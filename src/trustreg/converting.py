@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeVar
 
 import orjson
 
-from trustreg import conversion, statement
-from trustreg._version import __version__
+from trustreg import conversion, signing, statement
 from trustreg.client import content_of
-from trustreg.dialects import openpgp, simple
 from trustreg.dialects.index import platforms
 from trustreg.errors import (
     ContentError,
@@ -39,7 +37,7 @@ from trustreg.io.signatures.lookaside import Lookaside
 from trustreg.io.signatures.numbered import FolderFiles
 from trustreg.metadata import Signature
 from trustreg.names import ROOT, TARGETS, Digest, Gun, Reference
-from trustreg.ports import Garbage, Message
+from trustreg.signing import ByGpg, OfGpg
 from trustreg.statement import Collection, GpgKey, Statement
 from trustreg.values import dataclass
 from trustreg.verify.workflow import RELEASED
@@ -326,13 +324,14 @@ class _ToLookaside:
         self._folder = Lookaside(FolderFiles(folder))
         self.where = f"lookaside:{folder.absolute()}"
         self._signer = GpgSigner(to.gpg_key, to.gpg_home, wiring.passphrases(), wiring.env)
+        self._by = ByGpg(self._signer, self._signer.keyring.verify)
         self._signed: dict[tuple[Reference, Digest], bool] = {}
 
     def plan(self, source: Gathered) -> Plan:
         tags = [tag for tag in source.tags if tag.digest.algorithm == "sha256"]
         more = dict(zip((tag.name for tag in tags), _at_once(self._manifests, tags), strict=True))
         pairs = [(tag.image, digest) for tag in tags for digest in (tag.digest, *more[tag.name][0])]
-        found = _at_once(lambda pair: signed_in(self._folder, self._signer.keyring, *pair, self._now), pairs)
+        found = _at_once(lambda pair: signed_in(self._folder, self._by, *pair, self._now), pairs)
         self._signed = dict(zip(pairs, found, strict=True))
         return conversion.plan_signatures(
             source, lambda tag: more[tag.name], lambda image, digest: self._signed[image, digest]
@@ -363,14 +362,8 @@ class _ToLookaside:
 
     def _add(self, pair: tuple[Reference, Digest]) -> None:
         image, digest = pair
-        payload = simple.Payload(
-            reference=str(image),
-            digest=digest,
-            creator=f"trustreg {__version__}",
-            timestamp=int(self._now.timestamp()),
-        )
-        raw = self._signer.sign(simple.write(payload), self._now)
-        self._folder.add(image, digest, Message(where="", raw=raw))
+        payload = signing.saying(str(image), digest, self._now)
+        self._folder.add(image, digest, signing.signature(payload, self._by, self._now))
 
     def _manifests(self, tag: Tag) -> tuple[tuple[Digest, ...], str]:
         """Return the platforms of the index that *tag* is, and what is to be known of that."""
@@ -387,23 +380,9 @@ class _ToLookaside:
             return (), f"if it is an index, its platforms are not signed: {exc}"
 
 
-def signed_in(folder: Lookaside, keyring: Keyring, image: Reference, digest: Digest, now: datetime) -> bool:
-    """Say whether *folder* has a good signature of *digest* as *image*, by a key of *keyring*; rubbish counts as none.
-
-    Raises:
-        GpgError: gpg does not work.
-        FileError: A file cannot be read.
-    """
-    for found in folder.read(image, digest):
-        if isinstance(found, Garbage):
-            continue
-        with suppress(UntrustedError):
-            said = simple.read(openpgp.open_message(found.raw, simple.LARGEST).content)  # most others need no gpg
-            if (said.reference, said.digest) != (str(image), digest):
-                continue
-            if simple.read(keyring.verify(found.raw, now).content) == said:
-                return True
-    return False
+def signed_in(folder: Lookaside, by: OfGpg, image: Reference, digest: Digest, now: datetime) -> bool:
+    """Say whether *folder* has a good signature of *digest* as *image*; see :func:`trustreg.signing.kept`."""
+    return signing.kept(folder, image, signing.saying(str(image), digest, now), by, now) is not None
 
 
 def vouched_by_gpg(signed: Statement, keyring: Keyring, now: datetime) -> None:
@@ -507,7 +486,7 @@ def _check_destination(wiring: Wiring, said: Statement, to: To) -> Checked:
                 f"{line.name}: {digest} has no good signature"
                 for line in said.lines
                 for digest in (line.digest, *line.manifests)
-                if not signed_in(folder, keyring, Reference.parse(line.name), digest, now)
+                if not signed_in(folder, OfGpg(keyring.verify), Reference.parse(line.name), digest, now)
             ]
         return Checked(role="primary key", keyids=(side.fingerprint,), known="named", differences=tuple(missing))
     site = elsewhere(wiring, to).site(said.source.gun)

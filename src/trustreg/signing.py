@@ -27,26 +27,31 @@ from trustreg.errors import (
 )
 from trustreg.metadata import Key
 from trustreg.names import Digest, Reference
-from trustreg.ports import Attached, Detached, Message, Registry, Vouched, WritablePlace
+from trustreg.ports import Attached, Detached, Message, Registry, SignaturePlace, Vouched, WritablePlace
 from trustreg.sign.signer import Signer
 from trustreg.values import dataclass, field
 from trustreg.verify.signatures import fingerprint, holds, load
 
 
-class Signatory(Protocol):
-    """One key that signs images, and what its signatures look like."""
+class Vouching(Protocol):
+    """One key, and what its signatures look like."""
 
-    form: type[Message] | type[Detached]
     kind: str
     """That of what it signs, see :mod:`trustreg.dialects.simple`."""
+
+    def vouched(self, signature: Attached, now: datetime) -> bytes | None:
+        """Return what *signature* says, if it is a good one by this key, and ``None`` if not."""
+
+
+class Signatory(Vouching, Protocol):
+    """One key that signs images."""
+
+    form: type[Message] | type[Detached]
     key: str
     """The fingerprint of its primary key, for GPG, or the sha256 of the public key."""
 
     def sign(self, payload: bytes, now: datetime) -> Message | Detached:
         """Return a signature of *payload*; its ``where`` is empty."""
-
-    def vouched(self, signature: Attached, now: datetime) -> bytes | None:
-        """Return what *signature* says, if it is a good one by this key, and ``None`` if not."""
 
 
 class ByKey:
@@ -100,29 +105,17 @@ class _GpgSigner(Protocol):
 Verify: TypeAlias = Callable[[bytes, datetime], Vouched]
 
 
-class ByGpg:
-    """Signs with a GPG key.
+class OfGpg:
+    """Knows what a GPG key has signed.
 
     Args:
-        signer: What has it; verifies what it signs.
         verify: Says what a message by this key says.
     """
 
-    form: type[Message] | type[Detached] = Message
     kind = simple.ATOMIC
 
-    def __init__(self, signer: _GpgSigner, verify: Verify) -> None:
-        self.key, self._signer, self._verify = signer.fingerprint, signer, verify
-
-    def sign(self, payload: bytes, now: datetime) -> Message:
-        """Return a signed message.
-
-        Raises:
-            PassphraseError: The passphrase is wrong, or cannot be had.
-            GpgError: gpg did not sign.
-            GpgSignatureError: It did, but not so that readers would believe it.
-        """
-        return Message(where="", raw=self._signer.sign(payload, now))
+    def __init__(self, verify: Verify) -> None:
+        self._verify = verify
 
     def vouched(self, signature: Attached, now: datetime) -> bytes | None:
         """Return what *signature* says, if this key made it.
@@ -134,6 +127,31 @@ class ByGpg:
             with suppress(UntrustedError):
                 return self._verify(signature.raw, now).content
         return None
+
+
+class ByGpg(OfGpg):
+    """Signs with a GPG key.
+
+    Args:
+        signer: What has it; verifies what it signs.
+        verify: Says what a message by this key says.
+    """
+
+    form: type[Message] | type[Detached] = Message
+
+    def __init__(self, signer: _GpgSigner, verify: Verify) -> None:
+        super().__init__(verify)
+        self.key, self._signer = signer.fingerprint, signer
+
+    def sign(self, payload: bytes, now: datetime) -> Message:
+        """Return a signed message.
+
+        Raises:
+            PassphraseError: The passphrase is wrong, or cannot be had.
+            GpgError: gpg did not sign.
+            GpgSignatureError: It did, but not so that readers would believe it.
+        """
+        return Message(where="", raw=self._signer.sign(payload, now))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,19 +241,14 @@ def sign(
     there: dict[Digest, str] = {}
     new: dict[Digest, Message | Detached] = {}
     for digest in dict.fromkeys((served.digest, *listed)):
-        payload = simple.Payload(
-            reference=_spelled(called, digest),
-            digest=digest,
-            creator=f"trustreg {__version__}",
-            timestamp=int(now.timestamp()),
-        )
-        kept = _kept(image, payload, signatory, place, now)
-        if kept is None:
-            new[digest] = _signature(payload, signatory, now)
+        payload = saying(_spelled(called, digest), digest, now)
+        where = kept(place, image, payload, signatory, now)
+        if where is None:
+            new[digest] = signature(payload, signatory, now)
         else:
-            there[digest] = kept
-    for digest, signature in reversed(new.items()):
-        there[digest] = place.add(image, digest, signature)
+            there[digest] = where
+    for digest, made in reversed(new.items()):
+        there[digest] = place.add(image, digest, made)
     return Signed(
         image=str(image),
         pinned=image.pinned(served.digest),
@@ -251,22 +264,47 @@ def sign(
     )
 
 
-def _spelled(called: Reference, digest: Digest) -> str:
-    return str(called) if called.tag else called.pinned(digest)
+def saying(name: str, digest: Digest, now: datetime) -> simple.Payload:
+    """Return what says, at the time *now*, that the manifest *digest* may be called *name*."""
+    return simple.Payload(
+        reference=name, digest=digest, creator=f"trustreg {__version__}", timestamp=int(now.timestamp())
+    )
 
 
-def _kept(
-    image: Reference, payload: simple.Payload, signatory: Signatory, place: WritablePlace, now: datetime
-) -> str | None:
-    """Return where a good signature is that says what *payload* does, whenever it was made; rubbish counts as none."""
+def kept(place: SignaturePlace, image: Reference, payload: simple.Payload, by: Vouching, now: datetime) -> str | None:
+    """Return where there is a good signature that says what *payload* does, whenever it was made.
+
+    ``None`` where there is none; rubbish counts as none.
+
+    Raises:
+        UnavailableError: An answer could not be had.
+    """
     for found in place.read(image, payload.digest):
         with suppress(UntrustedError):
-            if not _may_say(found, payload, signatory.kind):  # most others need no gpg
+            if not _may_say(found, payload, by.kind):  # most others need no gpg
                 continue
-            said = signatory.vouched(found, now)
-            if said is not None and _same(said, payload, signatory.kind):
+            said = by.vouched(found, now)
+            if said is not None and _same(said, payload, by.kind):
                 return found.where
     return None
+
+
+def signature(payload: simple.Payload, by: Signatory, now: datetime) -> Message | Detached:
+    """Return a signature of *payload* that readers accept.
+
+    Raises:
+        SignerError: What was signed does not pass the check that they make.
+        TrustregError: It was not signed.
+    """
+    raw = simple.write(payload, by.kind)
+    made = by.sign(raw, now)
+    if by.vouched(made, now) != raw or simple.read(raw, by.kind) != payload:
+        raise SignerError(by.key, "what it signed does not pass the check that readers make")
+    return made
+
+
+def _spelled(called: Reference, digest: Digest) -> str:
+    return str(called) if called.tag else called.pinned(digest)
 
 
 def _may_say(found: Attached, payload: simple.Payload, kind: str) -> bool:
@@ -278,14 +316,6 @@ def _may_say(found: Attached, payload: simple.Payload, kind: str) -> bool:
 def _same(raw: bytes, payload: simple.Payload, kind: str) -> bool:
     said = simple.read(raw, kind)
     return (said.reference, said.digest) == (payload.reference, payload.digest)
-
-
-def _signature(payload: simple.Payload, signatory: Signatory, now: datetime) -> Message | Detached:
-    raw = simple.write(payload, signatory.kind)
-    made = signatory.sign(raw, now)
-    if signatory.vouched(made, now) != raw or simple.read(raw, signatory.kind) != payload:
-        raise SignerError(signatory.key, "what it signed does not pass the check that readers make")
-    return made
 
 
 def _moved(image: Reference, digest: Digest, registry: Registry) -> TrustregError | None:

@@ -236,6 +236,16 @@ def test_a_file_with_two_keys(mine: Desk, pem: Path) -> None:
     assert "it holds 2 keys, and one was due" in said.err
 
 
+def test_a_public_key_that_nobody_needs(mine: Desk, pem: Path) -> None:
+    """
+    A file says itself what its public key is.
+    """
+    said = mine.run("sign", "--key", pem, "--public", pem, f"{mine.gun}:1.0")
+
+    assert (said.code, said.out) == (2, "")
+    assert "--public: it is for the URI of a signer" in said.err
+
+
 def test_no_such_key(mine: Desk) -> None:
     """
     It is said where it was looked for.

@@ -179,6 +179,7 @@ def test_plain_keys_that_have_not_signed_this(home: Home, kind: str) -> None:
             place.remove(reference, one, there)
         signer.sign(f"{home.name}:1.0", identity="vendor.example/app")
         assert pull(home, ":1.0", public).returncode
+        assert cosign.verify(f"{home.name}:1.0", public).returncode == 0  # which compares no names
         named = {"type": "exactReference", "dockerReference": "vendor.example/app:1.0"}
         requirement = {"type": "sigstoreSigned", "keyPath": str(public), "signedIdentity": named}
         taken = copy(f"docker://{home.name}:1.0", "dir:x", "--remove-signatures", requirement=requirement)

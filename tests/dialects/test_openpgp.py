@@ -183,7 +183,7 @@ def test_what_gpg_made_is_refused_or_opened_however_it_is_bent(data: st.DataObje
 @given(data=st.data())
 def test_keys_are_refused_or_read_however_they_are_bent(data: st.DataObject) -> None:
     """
-    Those that are read are made of what was there.
+    Those that are read are read so again.
     """
     armour = data.draw(st.sampled_from(sorted({vector.keys[0] for vector in load()})))
     raw = data.draw(st.sampled_from([armour, b"".join(found.raw for found in open_keys(armour))]))
@@ -191,7 +191,6 @@ def test_keys_are_refused_or_read_however_they_are_bent(data: st.DataObject) -> 
     bent = raw[:at] + data.draw(st.binary(max_size=4)) + raw[at + data.draw(st.integers(0, 4)) :]
     with suppress(FormatError):
         for found in open_keys(bent):
-            assert raw is armour or found.raw in bent
             assert found == open_keys(found.raw)[0]
 
 

@@ -34,7 +34,7 @@ def reference() -> str:
 
 def commands(group: click.Group = cli, name: str = "trustreg") -> Iterator[tuple[str, click.Command]]:
     """Give every command with its full name; groups too, before their own."""
-    context = click.Context(group, info_name=name)
+    context = click.Context(group, info_name=name, help_option_names=["-h", "--help"])
     for word in group.list_commands(context):
         command = group.get_command(context, word)
         assert command
@@ -44,7 +44,7 @@ def commands(group: click.Group = cli, name: str = "trustreg") -> Iterator[tuple
 
 
 def _section(name: str, command: click.Command, shared: list[_Row]) -> str:
-    context = click.Context(command, info_name=name)
+    context = click.Context(command, info_name=name, help_option_names=["-h", "--help"])
     usage = " ".join([name, *command.collect_usage_pieces(context)])
     parts = [f"## {name}", *([] if isinstance(command, click.Group) else [f"`{usage}`"]), *_text(command)]
     rows = [_row(option) for option in _options(command)]

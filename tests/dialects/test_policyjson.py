@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+from contextlib import suppress
+from random import Random
 from typing import Any
 
 import pytest
@@ -236,3 +238,22 @@ def test_identities(identity: Any, expected: Identity) -> None:
 
     assert isinstance(found, SignedByKey)
     assert expected == found.identity
+
+
+def test_whatever_the_bytes_it_is_read_or_refused() -> None:
+    """
+    Files damaged byte by byte, and member by member: nothing else ever comes out.
+    """
+    random = Random(20261124)
+    texts = [case.text.encode() for case in CASES if case.loads]
+    bits = [b"", b'"', b"{", b"]", b"null", b"1", b"\xff", b"a", b"/"]
+    found = []
+    for _ in range(4000):
+        raw = bytearray(random.choice(texts))
+        for _ in range(random.randint(1, 3)):
+            at = random.randrange(len(raw))
+            raw[at : at + random.randint(0, 2)] = random.choice(bits)
+        with suppress(PolicyError):
+            found.append(policyjson.read(bytes(raw), "policy.json", missing))
+
+    assert 0 < len(found) < 4000

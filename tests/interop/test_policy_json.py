@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import chain, combinations
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.peers import Skopeo, image
+from tests.peers import Skopeo, image, index
 from tests.peers.command import clean_env, run
 from tests.peers.gpg import Gpg, gpg_home
 from tests.peers.sigstore import program
@@ -27,6 +27,7 @@ from trustreg.ports import Manifest
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from scripts.images import Image
     from tests.peers import RegistryPeer
     from trustreg.client import Verifier
     from trustreg.policy import InCollection
@@ -75,10 +76,15 @@ class Scene:
         payload = simple.write(simple.Payload(reference=name, digest=self.digest))
         return self.gpg.sign(payload, self.fingerprints[key])
 
-    def keep(self, *signatures: bytes, path: str = "team/app") -> Path:
+    @property
+    def beside(self) -> str:
+        """The folder of a lookaside that has the signatures of the image."""
+        return f"team/app@{str(self.digest).replace(':', '=')}"
+
+    def keep(self, *signatures: bytes) -> Path:
         """Put *signatures* into a lookaside of their own."""
         lookaside = self.folder / f"lookaside-{len(list(self.folder.iterdir()))}"
-        place = lookaside / f"{path}@{str(self.digest).replace(':', '=')}"
+        place = lookaside / self.beside
         place.mkdir(parents=True)
         for number, signature in enumerate(signatures, 1):
             (place / f"signature-{number}").write_bytes(signature)
@@ -91,19 +97,24 @@ class Scene:
         assert done.returncode == 0 or any(map(done.said, ("Source image rejected", "signature", "Signature"))), done
         return done.returncode == 0
 
-    def ours(self, policy: str, name: str, lookaside: Path) -> bool:
+    def ours(self, policy: str, name: str, lookaside: Path, platform: str | None = None) -> bool:
         """Say ourselves, by the same policy and signatures."""
         read = policyjson.read(policy.encode(), "policy.json", lambda path: Path(path).read_bytes())
         place = Lookaside(FolderFiles(lookaside))
         image = Reference.parse(name)
         judge = Judge(read, Served(self.manifest), lambda *_: [(place, image)], self.keyrings, _nobody)
-        return judge.judge(image, datetime.now(UTC)).verdict == "trusted"
+        return judge.judge(image, datetime.now(UTC), platform=platform).verdict == "trusted"
 
     def agree(self, policy: str, name: str, lookaside: Path) -> bool:
         """Say whether *name* may be used, which both have to say alike."""
         theirs = self.skopeo(policy, name, lookaside)
         assert theirs == self.ours(policy, name, lookaside), f"skopeo says {theirs} of {name}: {policy}"
         return theirs
+
+
+def _manifest(image: Image) -> Manifest:
+    blob = image.manifest
+    return Manifest(media_type=blob.media_type, digest=Digest.parse(image.digest), raw=blob.raw)
 
 
 def _nobody(leaf: InCollection) -> Verifier:
@@ -124,9 +135,7 @@ def scene(open_registry: RegistryPeer, tmp_path_factory: pytest.TempPathFactory)
         for name, file in keys.items():
             marks = [fingerprints["release"], fingerprints["other"]] if name == "both" else [fingerprints[name]]
             file.write_bytes(gpg.public(*marks))
-        manifest = Manifest(
-            media_type=pushed.manifest.media_type, digest=Digest.parse(pushed.digest), raw=pushed.manifest.raw
-        )
+        manifest = _manifest(pushed)
         with Keyrings(clean_env(HOME=str(folder))) as keyrings:
             yield Scene(open_registry, gpg, keys, fingerprints, manifest, keyrings, folder / "signed")
 
@@ -233,6 +242,31 @@ def test_a_key_file(scene: Scene, tmp_path: Path, what: str) -> None:
     theirs = scene.skopeo(text, name, lookaside)
     assert theirs == (what in {"a private key", "a key twice", "two blocks of armour"})
     assert (theirs and what == "two blocks of armour") == scene.ours(text, name, lookaside)
+
+
+@pytest.mark.parametrize("way", ["tag", "digest"])
+def test_what_of_an_index_has_to_be_signed(scene: Scene, way: str) -> None:
+    """
+    The manifest of the platform that is taken, and without a platform, which is ``--all`` to skopeo, each of them.
+    """
+    pushed = index("policy.json")
+    Skopeo(scene.registry).push(pushed, "team/app:many")
+    parts = {"index": pushed, "amd64": pushed.images[0], "arm64": pushed.images[1]}
+    name = f"{scene.repository}:many" if way == "tag" else f"{scene.repository}@{pushed.digest}"
+    text = policy({scene.repository: [signed_by(scene)]})
+    whole = replace(scene, manifest=_manifest(pushed))
+    for signed in chain.from_iterable(combinations(parts, count) for count in range(len(parts) + 1)):
+        lookaside = scene.keep()
+        for part in signed:
+            one = replace(scene, manifest=_manifest(parts[part]))
+            (lookaside / one.beside).mkdir(parents=True, exist_ok=True)
+            (lookaside / one.beside / "signature-1").write_bytes(one.sign(f"{scene.repository}:many"))
+
+        for platform in ("amd64", "arm64"):
+            theirs = Skopeo.pull_under(text, name, lookaside, options=("--override-arch", platform)).returncode == 0
+            assert (platform in signed) == theirs == whole.ours(text, name, lookaside, f"linux/{platform}")
+        every = Skopeo.pull_under(text, name, lookaside, every=True).returncode == 0
+        assert ({"amd64", "arm64"} <= set(signed)) == every == whole.ours(text, name, lookaside)
 
 
 SCOPES = (

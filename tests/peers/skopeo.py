@@ -86,6 +86,7 @@ class Skopeo:
         *,
         mirrors: Mapping[str, str] | None = None,
         options: tuple[str, ...] = (),
+        every: bool = False,
     ) -> Result:
         """
         Pull the image *name*, with its host, under a ``policy.json``.
@@ -96,6 +97,7 @@ class Skopeo:
             lookaside: The folder that has the signatures.
             mirrors: Where a registry is, by the name that it goes by in *name*.
             options: More options of skopeo.
+            every: Pull all platforms of an index, and the index.
         """
         with tempfile.TemporaryDirectory(prefix="policy-") as directory:
             home = Path(directory)
@@ -110,7 +112,7 @@ class Skopeo:
             (home / "registries.conf").write_text("".join(lines))
             argv: list[str | Path] = ["skopeo", "--policy", home / "policy.json"]
             argv += ["--registries.d", home / "registries.d", "--registries-conf", home / "registries.conf", *options]
-            argv += ["copy", "--remove-signatures", "--src-tls-verify=false"]
+            argv += ["copy", "--remove-signatures", "--src-tls-verify=false", *(["--all"] if every else [])]
             argv += [f"docker://{name}", f"dir:{home / 'pulled'}"]
             return run(argv, env=clean_env(HOME=directory, XDG_RUNTIME_DIR=directory), check=False)
 

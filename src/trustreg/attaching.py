@@ -11,6 +11,7 @@ from trustreg import signing
 from trustreg.dialects import simple
 from trustreg.errors import KeyFileError, SettingError
 from trustreg.identity import written
+from trustreg.io.files import is_there, read_bounded
 from trustreg.values import dataclass
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class _Gpg:
 
 
 def _by_key(wiring: Wiring, text: str, public: Path | None) -> Signatory:
-    is_file = Path(text).is_file()
+    is_file = is_there(text)
     if public and (is_file or not _URI.match(text)):
         raise SettingError("--public", f"it is for the URI of a signer, and {text} is none")
     if is_file:
@@ -125,11 +126,10 @@ def _by_key(wiring: Wiring, text: str, public: Path | None) -> Signatory:
 
 
 def _in_file(wiring: Wiring, path: Path) -> Signer:
-    from trustreg.io.files import read_bounded
     from trustreg.sign.keyfile import LARGEST_KEY_FILE, read_key_file
     from trustreg.sign.signer import LocalSigner
 
-    keys = read_key_file(read_bounded(path, LARGEST_KEY_FILE), str(path))
+    keys = read_key_file(read_bounded(path, LARGEST_KEY_FILE, pipes=True), str(path))
     if len(keys) != 1:
         raise KeyFileError(str(path), f"it holds {len(keys)} keys, and one was due")
     if keys[0].encrypted:
@@ -145,7 +145,6 @@ def _elsewhere(wiring: Wiring, uri: str, public: PublicKey) -> Signer:
 
 
 def _public_half(uri: str, public: Path | None, known: HeldKey | None) -> PublicKey:
-    from trustreg.io.files import read_bounded
     from trustreg.sign.keyfile import LARGEST_KEY_FILE, public_pem, read_public
 
     if public:

@@ -599,7 +599,9 @@ class Wiring:
         Raises:
             KeyFileError: It is neither.
         """
-        if not Path(text).is_file():
+        from trustreg.io.files import is_there, read_bounded
+
+        if not is_there(text):
             try:
                 found = self.held(text)
             except KeyFileError as exc:
@@ -608,7 +610,6 @@ class Wiring:
             return self.listed(found, gun, role)
         from trustreg.dialects.notary1 import Notary1
         from trustreg.dialects.tuf1 import Tuf1
-        from trustreg.io.files import read_bounded
         from trustreg.sign.keyfile import LARGEST_KEY_FILE, read_certificates, read_public
         from trustreg.sign.signer import describe
 

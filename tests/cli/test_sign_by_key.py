@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -224,6 +226,20 @@ def test_files_that_are_of_no_use(mine: Desk, tmp_path: Path, content: str, erro
     assert error in said.err
 
 
+def test_a_key_through_a_pipe(mine: Desk, pem: Path, tmp_path: Path) -> None:
+    """
+    As a shell hands over what another program prints; a device is none.
+    """
+    os.mkfifo(tmp_path / "pipe")
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit((tmp_path / "pipe").write_bytes, pem.read_bytes())
+        (said,) = signed(mine, "--key", tmp_path / "pipe", f"{mine.gun}:1.0")
+    device = mine.run("sign", "--key", "/dev/zero", f"{mine.gun}:1.0")
+
+    assert said["key"] == fingerprint(maker.ED25519.public_key())
+    assert (device.code, device.out) == (3, "")
+
+
 def test_a_file_with_two_keys(mine: Desk, pem: Path) -> None:
     """
     One key signs.
@@ -246,14 +262,28 @@ def test_a_public_key_that_nobody_needs(mine: Desk, pem: Path) -> None:
     assert "--public: it is for the URI of a signer" in said.err
 
 
-def test_no_such_key(mine: Desk) -> None:
+@pytest.mark.parametrize("name", ["release.pem", "a" * 5000, ""])
+def test_no_such_key(mine: Desk, name: str) -> None:
     """
     It is said where it was looked for.
     """
-    said = mine.run("sign", "--key", "release.pem", f"{mine.gun}:1.0")
+    said = mine.run("sign", "--key", name, f"{mine.gun}:1.0")
 
     assert (said.code, said.out) == (2, "")
-    assert "remedy: or name a file that is there: release.pem is none" in said.err
+    assert f"remedy: or name a file that is there: {name} is none" in said.err
+
+
+def test_gpg_without_any_key(mine: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Who never had one is told how to make one, and nothing is made.
+    """
+    monkeypatch.setenv("GNUPGHOME", str(tmp_path / "gnupg"))
+
+    said = mine.run("sign", "--gpg", "Release", f"{mine.gun}:1.0")
+
+    assert (said.code, said.out) == (2, "")
+    assert "remedy: make one: trustreg key generate --gpg NAME" in said.err
+    assert not (tmp_path / "gnupg").exists()
 
 
 def test_gpg_signs_into_a_lookaside(mine: Desk, gpg: Gpg, tmp_path: Path) -> None:

@@ -17,6 +17,14 @@ from typing import BinaryIO
 from trustreg.errors import FileError
 
 
+def is_there(text: str) -> bool:
+    """Say whether *text*, which may be meant otherwise, is the name of something that can be read as a file."""
+    try:
+        return Path(text).exists() and not Path(text).is_dir()
+    except OSError:  # too long for a name, for one
+        return False
+
+
 def read_bounded(path: Path, limit: int, *, pipes: bool = False) -> bytes:
     """Return the content of a regular file of at most *limit* bytes.
 

@@ -58,6 +58,7 @@ class GpgKeys:
     def __init__(self, home: Path | None, env: Mapping[str, str]) -> None:
         if home and not home.is_dir():
             raise SettingError("GPG home", f"{home} is not a folder")
+        self._home = _home(home, env)
         self._gpg = program(env, home)
         self._gpg.encoding, self._gpg.decode_errors = "utf-8", "replace"
 
@@ -67,6 +68,8 @@ class GpgKeys:
         Raises:
             GpgError: gpg does not work.
         """
+        if not self._home.exists():  # that of somebody who never had a key
+            return ()
         found = self._gpg.list_keys(True)  # noqa: FBT003 # by position, and of that name
         if found.returncode:
             raise GpgError("it does not list its secret keys")
@@ -100,6 +103,8 @@ class GpgKeys:
         failed = SettingError("GPG key", problem)
         for key in usable if called else keys[:8]:
             failed.add_note(f"there is {key}")
+        if not keys:
+            failed.add_note("make one: trustreg key generate --gpg NAME")
         raise failed
 
     def generate(self, name: str, kind: str, passphrase: str | None, expires: datetime | None) -> str:
@@ -148,9 +153,13 @@ def make_home(home: Path | None, env: Mapping[str, str]) -> Path:
 
     ``None`` is the one that ``gpg`` uses of itself. That makes it too, but not where its options are not to be read.
     """
-    where = home or Path(env.get("GNUPGHOME") or Path(env.get("HOME", "~")).expanduser() / ".gnupg")
+    where = _home(home, env)
     private_dir(where)
     return where
+
+
+def _home(home: Path | None, env: Mapping[str, str]) -> Path:
+    return home or Path(env.get("GNUPGHOME") or Path(env.get("HOME", "~")).expanduser() / ".gnupg")
 
 
 def _secret_key(row: Any) -> SecretKey:

@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.peers import Skopeo, image, index
 from tests.peers.command import clean_env, run
 from tests.peers.gpg import Gpg, gpg_home
-from tests.peers.sigstore import program
+from tests.peers.sigstore import copy, program
 from tests.policyjson import CASES, REJECT
 from trustreg.dialects import policyjson, simple
 from trustreg.io.gpg import Keyrings
@@ -22,7 +25,8 @@ from trustreg.io.signatures.lookaside import Lookaside
 from trustreg.io.signatures.numbered import FolderFiles
 from trustreg.judging import Judge
 from trustreg.names import Digest, Reference
-from trustreg.ports import Manifest
+from trustreg.ports import Detached, Manifest
+from trustreg.wire import Wiring
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -350,3 +354,39 @@ def test_skopeo_loads_what_we_load(tmp_path: Path, *, newer: bool) -> None:
             wrong.append(f"{case.name}: {said.stderr}")
 
     assert [] == wrong
+
+
+@pytest.mark.parametrize("name", ["absent", "matchRepository", "exactRepository"])
+def test_names_count_alike_in_sigstore_signatures(scene: Scene, tmp_path: Path, name: str) -> None:
+    """
+    Which are in the registry, as cosign keeps them; cosign itself signs the repository without a tag.
+    """
+    identity, row = IDENTITIES[name]
+    private = ec.generate_private_key(ec.SECP256R1())
+    public = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    (tmp_path / "key.pub").write_bytes(public)
+    wanted: dict[str, Any] = {"type": "sigstoreSigned", "keyPath": str(tmp_path / "key.pub")}
+    wanted |= {"signedIdentity": identity} if identity else {}
+    policy = policyjson.read(json.dumps({"default": [wanted]}).encode(), "policy.json", lambda _: public)
+    wiring = Wiring({}, clean_env(HOME=str(tmp_path)), lambda: datetime.now(UTC))
+    found, judge = [], wiring.judge(policy)
+    for number, signed in enumerate(SIGNED):
+        pushed = image(f"{name} {number}")
+        path = f"sigstore/{name.lower()}{number}"
+        Skopeo(scene.registry).push(pushed, f"{path}:1.0")
+        repository, digest = f"{scene.registry.host}/{path}", Digest.parse(pushed.digest)
+        words = {"repo": repository, "digest": digest, "other": f"{scene.registry.host}/sigstore/other"}
+        payload = simple.write(simple.Payload(reference=signed.format(**words), digest=digest), simple.COSIGN)
+        signature = private.sign(payload, ec.ECDSA(hashes.SHA256()))
+        asked = {"T": f"{repository}:1.0", "D": f"{repository}@{digest}"}
+        place = wiring.signature_place(Reference.parse(asked["T"]), "tag")
+        place.add(Reference.parse(asked["T"]), digest, Detached(where="", payload=payload, signature=signature))
+
+        said = ""
+        for way, one in asked.items():
+            theirs = copy(f"docker://{one}", "dir:pulled", "--remove-signatures", requirement=wanted).returncode == 0
+            assert theirs == (judge.judge(Reference.parse(one), wiring.now()).verdict == "trusted"), f"{signed} {one}"
+            said += way if theirs else "-"
+        found.append(said)
+
+    assert row.split() == found

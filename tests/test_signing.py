@@ -257,8 +257,9 @@ def test_what_cannot_be_signed() -> None:
         sign(IMAGE, shelf, by(), place, NOW, name=replace(IMAGE, digest=digest))
     with pytest.raises(FormatError):
         sign(replace(IMAGE, tag="broken"), shelf, by(), place, NOW)
-    with pytest.raises(SettingError, match="memory: no signatures of plain keys are kept there"):
+    with pytest.raises(SettingError, match="memory: no signatures of plain keys are kept there") as caught:
         sign(IMAGE, shelf, by(), Place(holds=frozenset({Message})), NOW)
+    assert caught.value.__notes__ == ["name another place: tag or referrers"]
 
     assert place.kept == {}
 

@@ -227,8 +227,10 @@ def sign(
         UnavailableError: An answer could not be had, or a signature not be kept. What was kept was kept: try again.
     """
     if signatory.form not in place.holds:
-        what = "GPG signatures" if signatory.form is Message else "signatures of plain keys"
-        raise SettingError(place.where, f"no {what} are kept there")
+        what, others = _PLACES[signatory.form]
+        failed = SettingError(place.where, f"no {what} are kept there")
+        failed.add_note(f"name another place: {others}")
+        raise failed
     if name and name.digest:
         raise NameFormError(str(name), "name to sign as", "the digest is that of what is signed")
     served = registry.manifest(image)
@@ -327,3 +329,9 @@ def _moved(image: Reference, digest: Digest, registry: Registry) -> TrustregErro
     except TrustregError as exc:
         return exc
     return None if served == digest else MovedError(str(image.gun), image.tag, str(digest), str(served))
+
+
+_PLACES: dict[type, tuple[str, str]] = {
+    Message: ("GPG signatures", "a lookaside, or extension"),
+    Detached: ("signatures of plain keys", "tag or referrers"),
+}

@@ -398,7 +398,7 @@ class NoSignatureError(UntrustedError):
     others: int = 0
 
     def __str__(self) -> str:
-        others = f" ({self.others} others are there)" if self.others else ""
+        others = f" ({self.others} other{'s are' if self.others > 1 else ' is'} there)" if self.others else ""
         looked = f", in {' or '.join(self.places)}" if self.places else ""
         return f"{self.image} ({self.digest}) has no signature by {' or '.join(self.keys)}{others}{looked}"
 

@@ -194,30 +194,36 @@ def test_cosign_sign(reader: Reader, pair: tuple[Cosign, Path]) -> None:
     assert reader.verdict(":2.0", ANY_TAG, "both") == "trusted"
 
 
-def test_copy_signed_by_a_plain_key(reader: Reader, pair: tuple[Cosign, Path]) -> None:
-    """
-    Skopeo names the tag. One changed byte, in the signature or what it says, another name, another digest: refused.
-    """
-    _, private = pair
+def push_signed(reader: Reader, private: Path, what: Image, tag: str, *more: str) -> None:
+    """Have skopeo sign *what* on its way into the registry, with a key as cosign encrypts it."""
     (reader.folder / "passphrase").write_text(PASSWORD)
     by = ("--sign-by-sigstore-private-key", private, "--sign-passphrase-file", reader.folder / "passphrase")
+    source = write_layout(what, reader.folder / secrets.token_hex(4))
+    done = copy(source, f"docker://{reader.name}:{tag}", "--all", "--preserve-digests", *by, *more)
+    assert done.returncode == 0, done
 
-    def push(what: Image, tag: str, *more: str) -> None:
-        source = write_layout(what, reader.folder / secrets.token_hex(4))
-        done = copy(source, f"docker://{reader.name}:{tag}", "--all", "--preserve-digests", *by, *more)
-        assert done.returncode == 0, done
 
-    push(ONE, "1.0")
-    push(TWO, "2.0")
+def test_copy_signed_by_a_plain_key(reader: Reader, pair: tuple[Cosign, Path]) -> None:
+    """
+    Skopeo names the tag.
+    """
+    push_signed(reader, pair[1], TWO, "2.0")
 
-    decision = reader.judge(":1.0", PLAIN)
+    decision = reader.judge(":2.0", PLAIN, "both")
     assert (decision.verdict, decision.bound) == ("trusted", True)
-    assert reader.verdict(f"@{ONE.digest}", PLAIN) == "trusted"
-    assert reader.verdict(":2.0", PLAIN, "both") == "trusted"
+    assert reader.verdict(f"@{TWO.images[1].digest}", PLAIN) == "trusted"
 
+
+@pytest.mark.parametrize("pair", ["P-256"], indirect=True)
+def test_what_skopeo_has_not_signed(reader: Reader, pair: tuple[Cosign, Path]) -> None:
+    """
+    One changed byte, in the signature or what it says, another name, another digest: refused.
+    """
+    push_signed(reader, pair[1], ONE, "1.0")
+    push_signed(reader, pair[1], OTHER, "3.0", "--sign-identity", "vendor.example/app:3.0")
     place, reference, one = _tags(reader), Reference.parse(reader.name), Digest.parse(ONE.digest)
     (good,) = _kept(place, reference, one)
-    (about_another,) = _kept(place, reference, Digest.parse(TWO.digest))
+    (about_another,) = _kept(place, reference, Digest.parse(OTHER.digest))
 
     def verdict(signature: Detached) -> str:
         for there in _kept(place, reference, one):
@@ -229,7 +235,6 @@ def test_copy_signed_by_a_plain_key(reader: Reader, pair: tuple[Cosign, Path]) -
     assert verdict(replace(good, payload=good.payload.replace(b":1.0", b":1.1"))) == "no-signature"
     assert verdict(about_another) == "signed-digest"
     assert verdict(good) == "trusted"
-    push(OTHER, "3.0", "--sign-identity", "vendor.example/app:3.0")
     assert reader.verdict(":3.0", PLAIN) == "identity"
     vendor = "{key: plain, identity: {exact_reference: 'vendor.example/app:3.0'}}"
     assert reader.verdict(":3.0", vendor) == "trusted"

@@ -111,18 +111,16 @@ def test_plain_keys(home: Home, kind: str) -> None:
             signer.sign(f"{home.name}:{tag}")
     cosign = Cosign(home.folder)
 
-    for tag, options in {
-        ":1.0": (),
-        f"@{ONE.digest}": (),
-        ":2.0": ("--override-arch", "arm64"),
-        f"@{TWO.digest}": ("--all",),
-    }.items():
-        pulled = pull(home, tag, public, *options)
-        assert pulled.returncode == 0, pulled
-    assert pull(home, ":2.0", public, "--all").returncode == 0
-    for name in (f"{home.name}:1.0", f"{home.name}:2.0", f"{home.name}@{TWO.images[1].digest}"):
+    assert pull(home, ":2.0", public, "--override-arch", "arm64").returncode == 0
+    pulled = pull(home, ":2.0", public, "--all")
+    assert pulled.returncode == 0, pulled
+    for name in (f"{home.name}:1.0", f"{home.name}:2.0"):
         said = cosign.verify(name, public)
         assert said.returncode == 0, said
+    if kind == "ed25519":
+        assert pull(home, f"@{ONE.digest}", public).returncode == 0
+        assert pull(home, f"@{TWO.digest}", public, "--all").returncode == 0
+        assert cosign.verify(f"{home.name}@{TWO.images[1].digest}", public).returncode == 0
 
 
 def test_an_index_alone(home: Home) -> None:
@@ -228,8 +226,7 @@ def test_a_key_for_both(home: Home) -> None:
     assert cosign.verify(f"{home.name}:1.0", public).returncode == 0
 
 
-@pytest.mark.parametrize("kind", ["ed25519", "rsa2048"])
-@pytest.mark.parametrize("family", [OCI, DOCKER], ids=["oci", "docker"])
+@pytest.mark.parametrize(("kind", "family"), [("ed25519", DOCKER), ("rsa2048", OCI)], ids=["ed25519", "rsa"])
 def test_gpg(home: Home, gpg: Gpg, kind: str, family: Any, open_registry: RegistryPeer) -> None:
     """
     Skopeo takes them, by ``standalone-verify`` and under a policy: the image, an index whole and for one platform.

@@ -230,6 +230,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
     protocol_version = "HTTP/1.1"
     timeout = 30
+    disable_nagle_algorithm = True  # a body that follows its headers is not to wait for them to be acknowledged
 
     def __getattr__(self, name: str) -> Callable[[], None]:
         """Take every method, ``do_GET`` and the like, the same way."""

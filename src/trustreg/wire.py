@@ -655,14 +655,17 @@ class Wiring:
 
     # --- attached signatures ---
 
-    def signature_places(self, image: Reference) -> tuple[SignaturePlace, ...]:
+    def signature_places(self, image: Reference, texts: Sequence[str] = ()) -> tuple[WritablePlace, ...]:
         """Return where signatures of *image* are to be looked for, in that order. Nobody is asked anything yet.
+
+        They are the places that *texts* name, or those that are set.
 
         Raises:
             SettingError: What is configured is no place.
             FileError: The configuration of containers cannot be read.
         """
-        return tuple(self._signatures(image, spelled) for spelled in self._config.site(image.gun).signatures)
+        named = texts or self._config.site(image.gun).signatures
+        return tuple(self._signatures(image, spelled) for spelled in named)
 
     def signature_place(self, image: Reference, text: str) -> WritablePlace:
         """Return the place of signatures of *image* that *text* names, to be written to; raises the same."""

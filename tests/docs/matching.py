@@ -83,9 +83,9 @@ def _pattern(part: str) -> str:
     return re.escape(part).replace("…", r"\S*")
 
 
-_WORD = re.compile(r"\b(?:[0-9a-f]{4,128}|[0-9A-F]{40})\b")
-# a word of letters only is none; fingerprints of GPG are written large
-_ID = re.compile(r"\b(?:(?=[a-f]*[0-9])[0-9a-f]{8,128}|[0-9A-F]{40})(?![0-9a-z])")
+_WORD = re.compile(r"\b(?:[0-9a-f]{4,128}|[0-9A-F]{16}(?:[0-9A-F]{24})?)\b")
+# a word of letters only is none; fingerprints and key ids of GPG are written large
+_ID = re.compile(r"\b(?:(?=[a-f]*[0-9])[0-9a-f]{8,128}|[0-9A-F]{16}(?:[0-9A-F]{24})?)(?![0-9a-zA-Z])")
 _TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 _COST = r"\d+ bytes, \d+ ms"
 _VOLATILE = re.compile(rf"({_TIME}|{_COST}|{_ID.pattern})")

@@ -49,9 +49,8 @@ def test_every_command_has_an_example() -> None:
     """
     without = [name for name, command in cli_reference.commands() if "Example" not in (command.help or "")]
 
-    assert [
-        f"trustreg {group}" for group in ("role", "delegation", "signer", "ceremony", "policy", "key", "config")
-    ] == without
+    groups = ("role", "delegation", "signer", "ceremony", "signatures", "policy", "key", "config")
+    assert [f"trustreg {group}" for group in groups] == without
 
 
 def test_every_error_is_explained() -> None:

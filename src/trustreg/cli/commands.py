@@ -72,6 +72,7 @@ _COMMANDS = {
     "forget": "write",
     "delete": "delegation",
     "doctor": "doctor",
+    "signatures": "signatures",
     "inventory": "inventory",
     "archive": "archive",
     "mirror": "mirror",

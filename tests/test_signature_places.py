@@ -196,6 +196,9 @@ def test_which_folder_is_read(tmp_path: Path, registries_d: Path) -> None:
     assert written(wired(tmp_path, None)) == "lookaside:/users"
     assert written(wired(tmp_path, registries_d)) == "lookaside:/named"
     assert written(wired(tmp_path, None, f'registries_d = "{registries_d}"')) == "lookaside:/named"
+    (registries_d / "a.yaml").chmod(0o666)
+    with pytest.raises(FileError, match="anybody may write"):
+        written(wired(tmp_path, registries_d))
     (registries_d / "a.yaml").unlink()
     (registries_d / "a.yaml").mkdir()
     with pytest.raises(FileError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +19,7 @@ from tests.peers.gpg import gpg_home
 from tests.peers.nginx import nginx
 from tests.peers.sigstore import Cosign, program
 from trustreg.dialects import openpgp, simple
+from trustreg.errors import UnauthorizedError
 from trustreg.io.auth import Auth
 from trustreg.io.docker import DockerCredentials
 from trustreg.io.http import Http
@@ -29,6 +31,7 @@ from trustreg.io.signatures.tag import TagPlace
 from trustreg.io.tls import Tls
 from trustreg.names import Digest, Reference
 from trustreg.ports import Detached, Message
+from trustreg.wire import Wiring
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from tests.peers import RegistryPeer
     from tests.peers.command import Result
     from tests.peers.gpg import Gpg
+    from trustreg.ports import WritablePlace
 
 pytestmark = pytest.mark.interop
 
@@ -231,3 +235,35 @@ def test_cosign_and_we_find_each_others_referrers(registry: HttpRegistry, tmp_pa
         assert (ours.returncode, done.returncode) == (0, 0), (ours.stderr, done.stderr)
         assert len(found) == 2
         assert {simple.read(one.payload, simple.COSIGN).digest for one in found} == {digest}
+
+
+def test_a_web_server_may_want_a_login(tmp_path: Path, home: Path) -> None:
+    """
+    From those who write; it is that of ``docker login``.
+    """
+    folder, users = tmp_path / "signatures", tmp_path / "users"
+    folder.mkdir()
+    for one in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
+        one.chmod(0o711)
+    folder.chmod(0o777)
+    users.write_text("bob:{PLAIN}s3cret\n")
+    inside = (
+        "location / { dav_methods PUT DELETE; create_full_put_path on;\n"
+        f"limit_except GET {{ auth_basic signatures; auth_basic_user_file {users}; }} }}"
+    )
+    image, digest = Reference.parse("registry.example/team/app:1.0"), Digest("sha256", "ab" * 32)
+    with nginx(folder, inside=inside) as server:
+        env = {"HOME": str(home), "DOCKER_CONFIG": str(home / ".docker")}
+
+        def place() -> WritablePlace:
+            wiring = Wiring({}, env, lambda: datetime.now(UTC))
+            return wiring.signature_place(image, f"lookaside:{server.url}/below")
+
+        with pytest.raises(UnauthorizedError, match="login"):
+            place().add(image, digest, Message(where="", raw=b"one"))
+        write_docker_config(home / ".docker", {server.host: ("bob", "s3cret")})
+        place().add(image, digest, Message(where="", raw=b"one"))
+
+        assert [one.raw for one in place().read(image, digest) if isinstance(one, Message)] == [b"one"]
+        place().remove(image, digest, Message(where="", raw=b"one"))
+        assert list(place().read(image, digest)) == []

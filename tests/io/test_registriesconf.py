@@ -85,6 +85,14 @@ PLACES = """
     [[registry]]
     location = "docker.io"
     blocked = true
+    [[registry]]
+    prefix = "one.example:5000/app:1.0"
+    location = "elsewhere.example/app:1.0"
+    [[registry]]
+    location = "one.example:5000/bad@sha256:ab"
+    blocked = true
+    [registries.search]
+    registries = ["docker.io"]
 """
 
 
@@ -101,6 +109,8 @@ PLACES = """
         ("registry.example/team/secret", None),
         ("registry.example/team/secret/app", None),
         ("docker.io/library/alpine", None),
+        ("one.example:5000/app", "one.example:5000/app"),
+        ("one.example:5000/bad", None),
     ],
 )
 def test_where_images_are(tmp_path: Path, name: str, there: str | None) -> None:
@@ -129,7 +139,7 @@ def test_where_images_are(tmp_path: Path, name: str, there: str | None) -> None:
         "[[registry]]",
         '[[registry]]\nprefix = "registry.example"',
         '[[registry]]\nlocation = "https://registry.example"',
-        '[[registry]]\nlocation = "registry.example/app:1.0"',
+        '[[registry]]\nlocation = "registry.example/App"',
         '[[registry]]\nlocation = "*.example"',
         "[[registry]]\nlocation = 7",
         '[[registry]]\nlocation = "registry.example"\nblocked = "no"',
@@ -174,3 +184,6 @@ def test_which_files_count(tmp_path: Path, machine: Path) -> None:
     assert app(CONTAINERS_REGISTRIES_CONF=str(named)) == "named.example/app"
     with pytest.raises(FileError):
         app(CONTAINERS_REGISTRIES_CONF=str(tmp_path / "none"))
+    named.chmod(0o666)
+    with pytest.raises(FileError, match="anybody may write"):
+        app(CONTAINERS_REGISTRIES_CONF=str(named))

@@ -16,9 +16,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 
-from trustreg.errors import NameFormError, SettingError
-from trustreg.io.files import file_error, read_bounded
-from trustreg.io.settings import is_host
+from trustreg.errors import FileError, NameFormError, SettingError
+from trustreg.io.files import file_error
+from trustreg.io.settings import is_host, read_unspoilt
 from trustreg.names import Reference
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def read(home: str, env: Mapping[str, str]) -> RegistriesConf:
 
     Raises:
         SettingError: A file is not what it has to be.
-        FileError: One cannot be read.
+        FileError: One cannot be read, or anybody may write to it.
     """
     aliases: dict[str, tuple[str, str]] = {}
     registries: dict[str, Registry] = {}
@@ -110,7 +110,9 @@ def _beside(folder: Path) -> list[Path]:
 def _parse(path: Path) -> dict[str, Any]:
     import tomllib
 
-    raw = read_bounded(path, _LARGEST)
+    raw = read_unspoilt(str(path))
+    if raw is None:
+        raise FileError(str(path), "there is no such file")
     try:
         return tomllib.loads(raw.decode())
     except (ValueError, RecursionError) as exc:
@@ -118,16 +120,16 @@ def _parse(path: Path) -> dict[str, Any]:
 
 
 def _registries(table: Mapping[str, Any], path: str) -> Iterator[Registry]:
-    if "registries" in table:
-        _fault(f"{path}: registries", "this is the first version of the format, which is not read; write [[registry]]")
+    if _table(_table(table.get("registries", {}), f"{path}: registries").get("block", {}), f"{path}: block"):
+        _fault(f"{path}: block", "this is the first version of the format, which is not read; write [[registry]]")
     entries = table.get("registry", [])
     if not isinstance(entries, list):
         _fault(f"{path}: registry", "it has to be a list: write [[registry]]")
     for number, entry in enumerate(entries, 1):
         source = f"{path}: registry[#{number}]"
         said = _table(entry, source)
-        location = _name(said.get("location", ""), f"{source}.location")
-        prefix = _name(said.get("prefix", ""), f"{source}.prefix") or location
+        location, _ = _name(said.get("location", ""), f"{source}.location")
+        prefix, one = _name(said.get("prefix", "") or said.get("location", ""), f"{source}.prefix")
         blocked = said.get("blocked", False)
         if not isinstance(blocked, bool):
             _fault(f"{source}.blocked", "it has to be true or false")
@@ -135,17 +137,18 @@ def _registries(table: Mapping[str, Any], path: str) -> Iterator[Registry]:
             _fault(source, "it has no location")
         if location.startswith("*."):
             _fault(f"{source}.location", "many hosts are no place")
-        yield Registry(prefix, location, blocked, path)
+        if blocked or not one:  # that a single image is elsewhere is not for who asks for a repository
+            yield Registry(prefix, location, blocked, path)
 
 
-def _name(value: Any, source: str) -> str:
-    """Read a registry, or the beginning of the names of repositories; nothing is nothing."""
+def _name(value: Any, source: str) -> tuple[str, bool]:
+    """Read a registry, or the beginning of the names of repositories, and whether it is a single image of one."""
     if not isinstance(value, str):
         _fault(source, "it has to be text in quotes")
-    name = value.rstrip("/")
+    name, one, _ = _parts(value.rstrip("/")) if "/" in value else (value, "", "")
     if name and not _PREFIX.fullmatch(name):
         _fault(source, f"{name[:80]!r} is no host with or without a port, and no repository below one")
-    return name
+    return name, bool(one)
 
 
 def _alias(value: Any, source: str) -> str:
@@ -185,4 +188,3 @@ def _fault(source: str, problem: str) -> NoReturn:
 MACHINE: Final = Path("/etc/containers")
 _NAME = "registries.conf"
 _PREFIX = re.compile(r"(?:\*\.)?[A-Za-z0-9][A-Za-z0-9.-]*(?::[0-9]{1,5})?(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*")
-_LARGEST = 1 << 20  # bytes

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from trustreg.errors import SettingError
 from trustreg.identity import scopes
-from trustreg.io.files import file_error, read_bounded
+from trustreg.io.files import file_error
 from trustreg.io.signatures.places import Spelled, folder_of
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def read(folder: Path) -> RegistriesD:
 
     Raises:
         SettingError: A file is not what it has to be, or two say something of the same scope.
-        FileError: One cannot be read.
+        FileError: One cannot be read, or anybody may write to it.
     """
     found: dict[str, Scope] = {}
     for path in _files(folder):
@@ -88,10 +88,11 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _scopes(path: Path) -> Iterator[tuple[str, Scope]]:
+    from trustreg.io.settings import read_unspoilt
     from trustreg.io.yaml import read as read_yaml
 
     source = str(path)
-    whole = _table(read_yaml(read_bounded(path, _LARGEST), source).value, {_DEFAULT, "docker"}, source)
+    whole = _table(read_yaml(read_unspoilt(source) or b"", source).value, {_DEFAULT, "docker"}, source)
     if whole.get(_DEFAULT) is not None:
         yield "", Scope(source, _table(whole[_DEFAULT], _KEYS, f"{source}: {_DEFAULT}"))
     docker = whole.get("docker")
@@ -128,4 +129,3 @@ _SYSTEM = "/var/lib/containers/sigstore"
 _DEFAULT = "default-docker"
 _READING, _STAGING = ("lookaside", "sigstore"), ("lookaside-staging", "sigstore-staging")
 _KEYS = frozenset({*_READING, *_STAGING, "use-sigstore-attachments"})
-_LARGEST = 1 << 20  # bytes

@@ -25,7 +25,7 @@ KEY = "ab" * 32
         (
             "quite_else = 1",
             "quite_else",
-            "there is no such key; there are defaults, notary_config, registry, trust_dir",
+            "there is no such key; there are defaults, notary_config, policy, registries_d, registry, trust_dir",
         ),
         ("[default]", "default", "there is no such key; did you mean defaults?"),
         ("[defaults]\nserve = 'x'", "defaults.serve", "there is no such key; did you mean server?"),

@@ -236,7 +236,7 @@ class Wiring:
         """Return where signatures of *asked* are: in the registry by that name, and elsewhere by its *logical* one."""
         named = [
             (spelled, logical if spelled.startswith("lookaside") else asked)
-            for spelled in self._config.site(logical.gun).signatures
+            for spelled in self._config.signatures(logical.gun)
         ]
         return [(self._signatures(name, spelled), name) for spelled, name in named]
 
@@ -664,7 +664,7 @@ class Wiring:
             SettingError: What is configured is no place.
             FileError: The configuration of containers cannot be read.
         """
-        named = texts or self._config.site(image.gun).signatures
+        named = texts or self._config.signatures(image.gun)
         return tuple(self._signatures(image, spelled) for spelled in named)
 
     def signature_place(self, image: Reference, text: str) -> WritablePlace:
@@ -681,7 +681,7 @@ class Wiring:
             SettingError: Nobody has said where.
             FileError: The configuration of containers cannot be read.
         """
-        for spelled in self._config.site(image.gun).signatures:
+        for spelled in self._config.signatures(image.gun):
             place = self._signatures(image, spelled, write=True)
             if kind in place.holds:
                 return place
@@ -714,15 +714,16 @@ class Wiring:
                 failed.add_note("name a place, or set lookaside-staging or lookaside in registries.d")
                 raise failed
             spelled = found or default_lookaside(self._home)
-        return self._lookaside(spelled, self._config.site(image.gun))
+        return self._lookaside(spelled, image.gun)
 
-    def _lookaside(self, spelled: Spelled, settings: Settings) -> WritablePlace:
+    def _lookaside(self, spelled: Spelled, gun: Gun) -> WritablePlace:
         from trustreg.io.address import Url
         from trustreg.io.signatures.lookaside import Lookaside
         from trustreg.io.signatures.numbered import BucketFiles, FolderFiles, WebFiles
 
         if spelled.is_folder:
             return Lookaside(FolderFiles(Path(spelled.base)))
+        settings = self._config.site(gun)
         ends = settings.lookaside_ends_at_403
         if not spelled.base.startswith(("https:", "http:")):
             from trustreg.io.stores.objects import ObjectStore

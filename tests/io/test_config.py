@@ -86,7 +86,6 @@ def test_nothing_is_set() -> None:
         "roles": RELEASED,
         "offline_grace": timedelta(0),
         "realms": (),
-        "signatures": ("tag", "lookaside", "referrers", "extension"),
         "lookaside_ends_at_403": False,
     }
 

@@ -167,7 +167,7 @@ def remove(
     if bool(ids) == everything:
         raise click.UsageError("Say which: name their ids, or --all.")
     work = _Work(wiring, image, index_only=index_only)
-    named = places or wiring.config().site(work.image.gun).signatures
+    named = places or wiring.config().signatures(work.image.gun)
     there = [wiring.signature_place(work.image, text) for text in places] or wiring.signature_places(work.image)
     with progress(f"looking for signatures of {image}"):
         found = work.kept(there)

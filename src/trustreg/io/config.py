@@ -43,8 +43,8 @@ class Site(NamedTuple):
     those of its mirror. An insecure one may be asked over plain http; a certificate is checked wherever there is one.
     ``tls`` is what was set for the trust server, ``registry_tls`` for the registry. ``realms`` are hosts besides the
     two that may get their credentials. ``served_as`` is the name under which the trust server has the collection: its
-    own, most often. ``signatures`` are the places of signatures, as :mod:`trustreg.io.signatures.places` reads them,
-    and ``lookaside_ends_at_403`` is whether web servers and buckets among them say 403 for what is not there.
+    own, most often. ``lookaside_ends_at_403`` is whether web servers and buckets with signatures say 403 for what is
+    not there.
     """
 
     store: Place | None
@@ -61,7 +61,6 @@ class Site(NamedTuple):
     roles: tuple[str, ...]
     offline_grace: timedelta
     realms: tuple[str, ...]
-    signatures: tuple[str, ...]
     lookaside_ends_at_403: bool
 
     @property
@@ -109,6 +108,10 @@ class Config(NamedTuple):
         """The folder that says where signatures beside registries are, if it is not that of containers' tools."""
         return cast("str | None", self._find("registries_d").value)
 
+    def signatures(self, gun: Gun) -> tuple[str, ...]:
+        """Return the places of signatures of *gun*, as :mod:`trustreg.io.signatures.places` reads them."""
+        return cast("tuple[str, ...]", self._find("signatures", gun).value)
+
     def site(self, gun: Gun) -> Site:
         """Return what holds for *gun*.
 
@@ -142,7 +145,6 @@ class Config(NamedTuple):
             roles=roles,
             offline_grace=found["offline_grace"].value,
             realms=found["realms"].value,
-            signatures=found["signatures"].value,
             lookaside_ends_at_403=found["lookaside_ends_at_403"].value,
         )
 

@@ -32,7 +32,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
 from bench import report
-from bench.tuf import compete
+from bench.tuf import compete, spaced
 from scripts.images import image
 from scripts.push_image import push
 from tests.peers import docker_registry, trustreg_serve
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from trustreg.ports import Attached
 
 ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT
 RULES = 50
 DEMANDS = (
     "gpg: release",
@@ -298,7 +299,7 @@ def _line(row: Mapping[str, Any]) -> str:
 
 
 def _write(found: dict[str, Any]) -> None:
-    kept = ROOT / "bench" / "results" / f"{found['date']}-policies.json"
+    kept = RESULTS / "bench" / "results" / f"{found['date']}-policies.json"
     kept.parent.mkdir(parents=True, exist_ok=True)
     machine = report.machine()
     said = subprocess.run(["gpg", "--version"], capture_output=True, text=True, check=True).stdout.split()
@@ -321,13 +322,12 @@ def _write(found: dict[str, Any]) -> None:
     for row in found["rows"]:
         for name, median in row["median"].items():
             low, high = row["middle"][name]
+            rate = spaced(round(1000 / median))
             ratio = f"**{row['ratio']:.2f}**" if name == "trustreg" and row["ratio"] else ""
-            lines.append(
-                f"| {row['what']} | {name} | {median:.2f} | {low:.2f}-{high:.2f} | {1000 / median:,.0f} | {ratio} |"
-            )
+            lines.append(f"| {row['what']} | {name} | {median:.2f} | {low:.2f}-{high:.2f} | {rate} | {ratio} |")
     lines += [
         "",
-        f"| {found['images']:,} images by one policy of {RULES} rules".replace(",", " ") + " | ms per decision |",
+        f"| {spaced(found['images'])} images by one policy of {RULES} rules | ms per decision |",
         "|---|--:|",
         f"| the first time, one after the other | {decisions['first']:.2f} |",
         f"| again, one after the other | {decisions['again']:.2f} |",
@@ -336,11 +336,11 @@ def _write(found: dict[str, Any]) -> None:
         "",
         f"Peak memory: {decisions['peak MiB']:.0f} MiB; {decisions['of them for the decisions']:.1f} of it for these.",
     ]
-    page = ROOT / "docs" / "benchmarks.md"
+    page = RESULTS / "docs" / "benchmarks.md"
     before, begin, rest = page.read_text().partition(BEGIN)
     _, end, after = rest.partition(report.END)
     page.write_text(f"{before}{begin}\n\n" + "\n".join(lines) + f"\n\n{end}{after}")
-    print(f"written: {kept.relative_to(ROOT)}, {page.relative_to(ROOT)}")
+    print(f"written: {kept.relative_to(RESULTS)}, {page.relative_to(RESULTS)}")
 
 
 def _trusted(decision: Decision) -> Decision:

@@ -227,7 +227,7 @@ def adding(few: int, many: int, bits: int, rounds: int) -> list[dict[str, Any]]:
         small, large = Author(Path(folder) / "few", few, 0), Author(Path(folder) / "many", many, bits)
         found = compete({"few": small.publish_one, "many": large.publish_one}, rounds)
     ratio = round(found["many"].ratio_to(found["few"]), 2)
-    names = f"to {_spaced(few)} targets", f"to {_spaced(many)} in {_spaced(1 << bits)} bins"
+    names = f"to {spaced(few)} targets", f"to {spaced(many)} in {spaced(1 << bits)} bins"
     rows = [
         {"what": f"publish one more target {name}", "targets": count, "median": {"trustreg": round(one.median, 2)}}
         for name, count, one in zip(names, (few, many), found.values(), strict=True)
@@ -401,7 +401,7 @@ def _write(found: dict[str, Any]) -> None:
         floor = _shown(row, "floor") if "floor" in median else ""
         above = f"{median['trustreg'] / median['floor']:.2f}" if "floor" in median else ""
         lines.append(
-            f"| {row['what'].replace(', MiB', '')} | {_spaced(row['targets'])} | {_shown(row, 'tuf')} | "
+            f"| {row['what'].replace(', MiB', '')} | {spaced(row['targets'])} | {_shown(row, 'tuf')} | "
             f"{_shown(row, 'trustreg')} | {floor} | **{row['ratio']['trustreg']:.1f}** | {above} |"
         )
     lines += ["", "| | trustreg | of the first |", "|---|--:|--:|"]
@@ -419,7 +419,8 @@ def _shown(row: Mapping[str, Any], name: str) -> str:
     return f"{row['median'][name]:.1f} {'MiB' if 'MiB' in row['what'] else 'ms'}"
 
 
-def _spaced(number: int) -> str:
+def spaced(number: int) -> str:
+    """Return *number* with a space between thousands."""
     return f"{number:,}".replace(",", " ")
 
 

@@ -756,6 +756,21 @@ def test_a_broken_machine_is_found_out(here: Here) -> None:
     assert "this is not JSON" in str(codes["setting"])
 
 
+def test_the_policy_that_is_set_is_read(here: Here) -> None:
+    """
+    Whether it can be is said, and where it is wrong.
+    """
+    path = here.home / "policy.yaml"
+    here.env["TRUSTREG_POLICY"] = str(path)
+    path.write_text("version: 1\nrules: [{match: registry.example, require: reject}]\ndefault: reject\n")
+    good = found(here.examine("https://trust.example"), "this machine")
+    path.write_text("version: 1\nrulez: []\ndefault: reject\n")
+    bad = found(here.examine("https://trust.example"), "this machine")
+
+    assert str(good["policy"]) == f"images are judged by {path}; rules: 1"
+    assert "did you mean rules?" in str(bad["setting"])
+
+
 def test_a_broken_configuration_is_the_one_finding(here: Here) -> None:
     """
     Nothing can be looked at without it.

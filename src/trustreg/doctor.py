@@ -285,6 +285,7 @@ _SAID: Mapping[str, tuple[str, str, str]] = {
         "install it, or take it out of the file",
     ),
     "key-exposed": (WARNING, "others may read the keys in {path}", "chmod -R go-rwx {path}"),
+    "policy": (OK, "images are judged by {path}; rules: {rules}", ""),
     "setting": (FAILED, "{problem}", "{hint}"),
     "trust-dir": (OK, "keys and trust data are kept in {path}{state}", ""),
     "trust-dir-unusable": (FAILED, "{problem}", "{hint}"),

@@ -119,9 +119,19 @@ class Examiner:
 
     def _local(self) -> Iterator[Finding]:
         yield finding("config", files=list(self._wiring.config().files) or ["no file"])
+        yield from self._policy()
         yield from _trust_dir(self._wiring.trust_dir)
         yield _gpg(self._wiring.env)
         yield from self._helpers()
+
+    def _policy(self) -> Iterator[Finding]:
+        try:
+            found = self._wiring.policy()
+        except TrustregError as exc:
+            yield _setting(exc)
+            return
+        if found:
+            yield finding("policy", path=found.source, rules=len(found.rules))
 
     def _helpers(self) -> Iterator[Finding]:
         try:

@@ -142,6 +142,28 @@ def test_what_else_is_in_a_list_of_ours_stays(registry: HttpRegistry, repository
     assert json.loads(registry.manifest(Reference(image.domain, image.path, tag)).raw) == content
 
 
+@pytest.mark.interop
+def test_stopped_while_it_removes_a_list_of_ours_still_holds(
+    registry: HttpRegistry, repository: Reference, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    What it lists is there.
+    """
+    image = pushed(registry, repository)
+    place = ReferrersPlace(registry)
+    for one in (MESSAGE, DETACHED):
+        place.add(image, digest_of(image), one)
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Pusher, "delete", stop)
+    with pytest.raises(KeyboardInterrupt):
+        place.remove(image, digest_of(image), MESSAGE)
+
+    assert found(place, image) == [(DETACHED.payload, DETACHED.signature)]
+
+
 def test_an_artifact_with_more_in_it_stays(registry: HttpRegistry) -> None:
     """
     No signature is taken out of what somebody else put together.
@@ -220,6 +242,7 @@ def read(registry: HttpRegistry, answer: Callable[[Request], bytes]) -> list[Any
         return list(ReferrersPlace(registry).read(Reference.parse(f"{server.host}/team/app"), DIGEST))
 
 
+HUGE = reply(200, bytes(5 << 20))
 ABOUT_ANOTHER = artifact(subject={"digest": f"sha256:{'cd' * 32}"})
 GOOD = artifact()
 
@@ -304,7 +327,7 @@ def test_who_knows_of_no_referrers_is_asked_once(registry: HttpRegistry, status:
 
 @pytest.mark.parametrize(
     "answer",
-    [reply(500), reply(403), reply(401), reply(200, b"no"), reply(200, b"[]"), reply(200, b'{"manifests":{}}')],
+    [reply(500), reply(403), reply(401), reply(200, b"no"), reply(200, b"[]"), reply(200, b'{"manifests":{}}'), HUGE],
 )
 def test_no_list_is_no_answer(registry: HttpRegistry, answer: bytes) -> None:
     """

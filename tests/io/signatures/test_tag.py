@@ -259,7 +259,7 @@ def test_layers_without_end_are_no_answer() -> None:
     assert len(asked) == MOST + 1
 
 
-@pytest.mark.parametrize("layers", [None, {}, "x"])
+@pytest.mark.parametrize("layers", [None, {}, "x", "x" * (5 << 20)], ids=[1, 2, 3, 4])
 def test_a_manifest_without_layers_is_garbage(layers: Any) -> None:
     """
     Whatever it is, it is no signature.

@@ -122,11 +122,11 @@ class ReferrersPlace:
             where = f"{image.repository}@{held.digest}"
             if len(held.layers) > 1:
                 raise SignaturePlaceError(where, "it holds other things, too, and one signature is not taken out of it")
-            deleted = pusher.delete(held.digest)
             index = self._index(image, digest)
-            if index and _names(index.entries, held.digest):
+            ours = index is not None and _names(index.entries, held.digest)
+            if ours:  # first, since what is listed has to be there
                 self._change(pusher, image, digest, partial(_without, held.digest))
-            elif not deleted:
+            if not pusher.delete(held.digest) and not ours:
                 raise SignaturePlaceError(where, "the registry deletes nothing", "allow it to, or delete this yourself")
 
     def _read(self, image: Reference, digest: Digest) -> Iterator[Attached]:

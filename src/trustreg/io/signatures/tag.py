@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import orjson
 
-from trustreg.errors import FormatError, NameFormError, ServerError, SignaturePlaceError
+from trustreg.errors import FormatError, NameFormError, ServerError, SignaturePlaceError, TooLargeError
 from trustreg.io.pushing import Pusher
 from trustreg.io.signatures import attached
 from trustreg.io.signatures.bounds import MOST, bounded
@@ -59,7 +59,7 @@ class TagPlace:
         where = self._where(image, digest)
         try:
             (held,) = until(lambda: (self._find(image, digest),), where, self._sleep, attempts=_TRIES)
-        except FormatError as exc:
+        except (FormatError, TooLargeError) as exc:
             yield Garbage(where=where, error=exc)
             return
         if held:

@@ -27,9 +27,6 @@ PATH = f"/extensions/v2/team/app/signatures/{DIGEST}"
 MESSAGE = Message(where="", raw=b"an OpenPGP message")
 
 
-HUGE = reply(200, bytes(5 << 20))
-
-
 class Extended:
     """A registry with the extension; ``offers`` is what it says of that."""
 
@@ -136,14 +133,10 @@ def test_one_that_is_bad_ends_nothing(registry: HttpRegistry, bad: Any) -> None:
 @pytest.mark.parametrize(
     "answer",
     [
-        reply(500),
-        reply(403),
-        reply(404),
-        reply(200, b"no"),
-        reply(200, b"{}"),
-        reply(200, b'{"signatures":{"a":1}}'),
-        HUGE,
+        *map(reply, (500, 403, 404)),
+        *(reply(200, raw) for raw in (b"no", b"{}", b'{"signatures":{"a":1}}', bytes(5 << 20))),
     ],
+    ids=len,
 )
 def test_no_list_is_no_answer(registry: HttpRegistry, answer: bytes) -> None:
     """

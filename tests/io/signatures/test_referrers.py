@@ -242,7 +242,6 @@ def read(registry: HttpRegistry, answer: Callable[[Request], bytes]) -> list[Any
         return list(ReferrersPlace(registry).read(Reference.parse(f"{server.host}/team/app"), DIGEST))
 
 
-HUGE = reply(200, bytes(5 << 20))
 ABOUT_ANOTHER = artifact(subject={"digest": f"sha256:{'cd' * 32}"})
 GOOD = artifact()
 
@@ -327,7 +326,8 @@ def test_who_knows_of_no_referrers_is_asked_once(registry: HttpRegistry, status:
 
 @pytest.mark.parametrize(
     "answer",
-    [reply(500), reply(403), reply(401), reply(200, b"no"), reply(200, b"[]"), reply(200, b'{"manifests":{}}'), HUGE],
+    [*map(reply, (500, 403, 401)), *(reply(200, raw) for raw in (b"no", b"[]", b'{"manifests":{}}', bytes(5 << 20)))],
+    ids=len,
 )
 def test_no_list_is_no_answer(registry: HttpRegistry, answer: bytes) -> None:
     """

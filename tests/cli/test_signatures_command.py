@@ -181,6 +181,9 @@ def test_to_another_place(bench: Bench) -> None:
     empty = bench.desk.run("signatures", "copy", "--from", "extension", "--to", "tag", bench.image)
     assert (empty.code, "has no signatures" in empty.err) == (0, True)
     assert bench.desk.run("signatures", "copy", bench.image).code == 2
+    for option in ("--from", "--to"):
+        wrong = bench.desk.run("signatures", "copy", option, "s3://bucket", "registry.invalid/app")
+        assert (wrong.code, "is no place of signatures" in wrong.err) == (2, True)
 
 
 def test_removed_by_id(bench: Bench) -> None:

@@ -194,7 +194,7 @@ def test_skopeo_finds_them_on_a_web_server(peer: RegistryPeer, person: Person, g
 
 def test_what_skopeo_signs_is_found(peer: RegistryPeer, person: Person, gpg: Gpg, tmp_path: Path) -> None:
     """
-    In the staging folder of registries.d; what we add to it skopeo keeps when it signs again.
+    In the staging folder of registries.d. What we add to it skopeo throws away when it signs again, as is documented.
     """
     fingerprint, folder = gpg.generate("skopeo"), tmp_path / "staging"
     made = image("staged")
@@ -209,6 +209,10 @@ def test_what_skopeo_signs_is_found(peer: RegistryPeer, person: Person, gpg: Gpg
     assert isinstance(found, Message)
     said = simple.read(openpgp.open_message(found.raw, simple.LARGEST).content)
     assert (said.reference, said.digest) == (str(name), digest)
+    place.add(name, digest, Message(where="", raw=b"ours"))
+    assert len(list(place.read(name, digest))) == 2
+    assert person.sign(source, "staged/app:1.0", "--sign-by", fingerprint, gpg=gpg.home).returncode == 0
+    assert len(list(place.read(name, digest))) == 1
 
 
 def test_cosign_and_we_find_each_others_referrers(registry: HttpRegistry, tmp_path: Path) -> None:

@@ -72,7 +72,15 @@ def _long(text: str) -> str:
     return found[0]
 
 
+def _place(text: str) -> str:
+    from trustreg.io.signatures.places import parse
+
+    return str(parse(text, "place"))
+
+
 IMAGE = _Named("image", _image)
+PLACE = _Named("place", _place)
+"""Where signatures are kept."""
 GUN = _Named("gun", _gun)
 
 

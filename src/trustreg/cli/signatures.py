@@ -10,7 +10,7 @@ import click
 from trustreg import attachments
 from trustreg.attachments import Copied, Failed, Kept
 from trustreg.cli.entry import EXIT_REFUSED, EXIT_UNKNOWN
-from trustreg.cli.options import IMAGE, as_format, confirm, settings, yes_option
+from trustreg.cli.options import IMAGE, PLACE, as_format, confirm, settings, yes_option
 from trustreg.cli.progress import progress
 from trustreg.cli.render import complain, moment, print_json, say, spell_error, table
 
@@ -33,7 +33,7 @@ def signatures() -> None:
 
 
 _from = click.option(
-    "--from", "places", multiple=True, metavar="PLACE", help="Only signatures in this place. Repeatable."
+    "--from", "places", type=PLACE, multiple=True, metavar="PLACE", help="Only signatures in this place. Repeatable."
 )
 _index_only = click.option("--index-only", is_flag=True, help="Of an index, leave out the images that it lists.")
 
@@ -75,7 +75,7 @@ def list_(
 @click.argument("image", type=IMAGE)
 @click.argument("destination", type=IMAGE, required=False, metavar="[DEST-IMAGE]")
 @_from
-@click.option("--to", metavar="PLACE", help="Where to. Without it, where a new signature would go.")
+@click.option("--to", type=PLACE, metavar="PLACE", help="Where to. Without it, where a new signature would go.")
 @_index_only
 @as_format
 @settings

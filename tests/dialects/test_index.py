@@ -51,6 +51,28 @@ def test_an_index_that_is_none(document: object) -> None:
         platforms(OCI.index, json.dumps(document).encode())
 
 
+GOOD, EVIL = (f'{{"digest": "sha256:{digit * 64}"}}' for digit in "ae")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        f'{{"manifests": [{GOOD}], "Manifests": [{EVIL}]}}',
+        f'{{"manife\u017fts": [{EVIL}], "manifests": [{GOOD}]}}',
+        f'{{"manifests": [{EVIL}], "manifests": [{GOOD}]}}',
+        f'{{"manifests": [{GOOD[:-1]}, "DIGEST": {EVIL[11:]}]}}',
+        f'{{"manifests": [{GOOD[:-1]}, "platform": {{"os": "linux", "OS": "windows"}}}}]}}',
+        f'{{"manifests": [{GOOD[:-1]}, "platform": null, "Platform": {{"os": "linux"}}}}]}}',
+    ],
+)
+def test_an_index_that_others_read_otherwise(raw: str) -> None:
+    """
+    Docker, Podman and containerd take members in any case, and the last of several: nobody may show us another list.
+    """
+    with pytest.raises(FormatError):
+        platforms(OCI.index, raw.encode())
+
+
 @given(raw=st.binary(max_size=100))
 def test_rubbish_is_no_index(raw: bytes) -> None:
     """

@@ -2,8 +2,7 @@
 
 from typing import Final
 
-import orjson
-
+from trustreg.dialects import canonical
 from trustreg.dialects.reading import Members
 from trustreg.errors import FormatError, NameFormError
 from trustreg.names import Digest
@@ -21,16 +20,17 @@ class Instance:
 def instances(media_type: str, raw: bytes) -> tuple[Instance, ...]:
     """Return the manifests that the index *raw* lists, each once; none where it is no index.
 
+    Who pulls images mostly takes ``Manifests`` for ``manifests``, too, and of two the last: such an index is none.
+
     Raises:
-        FormatError: It says that it is one, and is not.
+        FormatError: It says that it is one, and is not; or others may read another list in it.
     """
     if media_type not in _INDEXES:
         return ()
     try:
-        whole = Members("image index", "", orjson.loads(raw))
-        found = [
-            Instance(digest=Digest.parse(e.text("digest")), platform=_platform(e)) for e in whole.objects("manifests")
-        ]
+        whole = Members("image index", "", canonical.parse_strictly(raw))
+        whole.only({"manifests"})
+        found = [_instance(entry) for entry in whole.objects("manifests")]
     except (ValueError, NameFormError) as exc:
         raise FormatError("image index", "manifests", "it does not list digests of manifests") from exc
     if len(found) > _MOST:
@@ -48,13 +48,18 @@ def platforms(media_type: str, raw: bytes) -> tuple[Digest, ...]:
     return tuple(digest for digest in listed if digest.algorithm == "sha256")
 
 
+def _instance(entry: Members) -> Instance:
+    entry.only({"digest", "platform"})
+    return Instance(digest=Digest.parse(entry.text("digest")), platform=_platform(entry))
+
+
 def _platform(entry: Members) -> str:
     said = entry.value.get("platform")
     if not isinstance(said, dict):
         return ""
-    return "/".join(
-        part for name in ("os", "architecture", "variant") if isinstance(part := said.get(name), str) and part
-    )
+    names = ("os", "architecture", "variant")
+    entry.members("platform").only(names)
+    return "/".join(part for name in names if isinstance(part := said.get(name), str) and part)
 
 
 _MOST = 1000

@@ -238,7 +238,8 @@ def _media_type(reply: Reply) -> str:
         raise refused(f"it serves {plain(declared or 'something', 80)}, which is no image manifest and no index")
     if inside is not None and inside != kind:
         raise refused(f"it serves as {kind} what calls itself {plain(inside, 80)}")
-    if "manifests" in content and not content.keys().isdisjoint({"config", "layers", "fsLayers"}):
+    parts = {name.casefold() for name in content}  # in which case ever: that is how Docker and others read them
+    if "manifests" in parts and (kind not in _INDEXES or not parts.isdisjoint({"config", "layers", "fslayers"})):
         raise refused("what it serves is a manifest and an index at once")
     return str(kind)
 
@@ -253,5 +254,6 @@ MEDIA_TYPES = (
     "application/vnd.docker.distribution.manifest.list.v2+json",
     "application/vnd.docker.distribution.manifest.v2+json",
 )
+_INDEXES = MEDIA_TYPES[::2]
 _ACCEPT = ", ".join(MEDIA_TYPES)
 LARGEST = 4 << 20  # bytes; what registries accept (distribution-spec, "Pushing manifests")

@@ -236,7 +236,7 @@ def test_layers_of_other_kinds_are_passed_over() -> None:
     """
     Attestations, say; and what is no layer at all.
     """
-    assert len(read([layer(mediaType="application/x"), 7, None, [], layer()])) == 1
+    assert len(read([layer(mediaType="application/x"), layer(mediaType=["x"]), 7, None, [], layer()])) == 1
 
 
 @pytest.mark.parametrize("status", [404, 401, 403, 500, 503])

@@ -69,7 +69,7 @@ def signatures(
     """
     for number, layer in enumerate(held.layers, 1):
         kind = layer.get("mediaType") if isinstance(layer, dict) else None
-        if kind not in {SIMPLE_SIGNING, OPENPGP}:
+        if kind not in (SIMPLE_SIGNING, OPENPGP):
             continue
         at = f"{where}#{number}"
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -305,6 +306,24 @@ def test_pages_are_turned(registry: HttpRegistry) -> None:
         turned = reply(200, b'{"manifests": []}', link=link)
         with pytest.raises(UnavailableError):
             read(registry, lambda r, turned=turned: reply(400) if r.method == "TLS" else turned)  # type: ignore[misc]
+
+
+def test_other_referrers_take_no_room(registry: HttpRegistry) -> None:
+    """
+    Sixteen pages full of something else, which take thirty times as much memory as they are long, are not kept.
+    """
+
+    def pages(request: Request) -> bytes:
+        page = int(request.target.partition("last=")[2] or "0") + 1
+        link = {"link": f"</v2/team/app/referrers/x?last={page}>; rel=next"} if page < 16 else {}
+        return reply(200, b'{"manifests": [%s{}]}' % (b"{}," * 20_000), **link)
+
+    tracemalloc.start()
+    try:
+        assert read(registry, serving([], pages=pages)) == []
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("status", [404, 405, 501])

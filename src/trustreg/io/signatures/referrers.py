@@ -144,9 +144,8 @@ class ReferrersPlace:
         """Yield the artifacts that are to hold signatures; one that is about something else is none."""
 
         def found() -> Iterator[Held | Garbage]:
-            for entry in self._entries(image, digest):
-                if isinstance(entry, dict) and entry.get("artifactType") in _KINDS:
-                    yield self._artifact(image, digest, entry)
+            for entry in filter(_is_signature, self._entries(image, digest)):
+                yield self._artifact(image, digest, entry)
 
         return bounded(found(), self._where(image, digest))
 
@@ -172,7 +171,7 @@ class ReferrersPlace:
         return iter(index.entries if index else ())
 
     def _list(self, auth: Auth, url: Url, access: Access) -> list[Any] | None:
-        """Return what the registry says refers to a manifest; ``None`` where it does not know of such things."""
+        """Return which signatures the registry says refer to a manifest; ``None`` where it knows of no such things."""
         if url.origin in self._without:
             return None
         entries: list[Any] = []
@@ -184,7 +183,7 @@ class ReferrersPlace:
                 return None
             if reply.status != 200:
                 raise refusal(reply)
-            entries += _manifests(reply.body, str(reply.url))
+            entries += filter(_is_signature, _manifests(reply.body, str(reply.url)))  # others may be without number
             link, found, _ = reply.headers.get("link", "").partition(">")
             if not found:
                 return entries
@@ -255,6 +254,10 @@ def _manifests(raw: bytes, where: str) -> list[Any]:
     if not isinstance(found, list):
         raise ServerError(where, 200, "this is no list of referrers")
     return found
+
+
+def _is_signature(entry: Any) -> bool:
+    return isinstance(entry, dict) and entry.get("artifactType") in _KINDS
 
 
 def _names(entries: Sequence[Any], digest: Digest) -> bool:

@@ -127,6 +127,26 @@ def test_one_key_counts_once(said: dict[str, Outcome], keys: dict[str, str], out
     assert evaluate(two, answering(said, keys), NOW).outcome == outcome
 
 
+@pytest.mark.parametrize(
+    "either",
+    [
+        AtLeast(path="any", count=1, parts=(leaf("a"), leaf("b"))),
+        OldOrNew(path="change", new=leaf("a"), old=leaf("b"), until=NOW + timedelta(days=1)),
+        AtLeast(path="any", count=1, parts=(AtLeast(path="", count=1, parts=(leaf("a"), leaf("b"))), leaf("c"))),
+    ],
+    ids=lambda one: one.path,
+)
+def test_what_is_asked_to_be_shown_decides_nothing(either: Requirement) -> None:
+    """
+    "One of a and b, and b" holds by a and b; that b would do for both makes no no of it for who asks for all of it.
+    """
+    said: dict[str, Outcome] = {"a": YES, "b": YES, "c": YES, "d": YES}
+    two = AtLeast(path="two", count=2, parts=(either, leaf("d")))
+    few, all_ = (evaluate(two, answering(said, {"d": "b"}), NOW, whole=whole) for whole in (False, True))
+
+    assert (few.outcome, few.by) == (all_.outcome, all_.by) == (YES, ("a", "b"))
+
+
 def test_nobody_is_asked_in_vain() -> None:
     """
     Who comes after the decision is not asked, and the answer says so; to show it to people, all of it is asked.

@@ -116,7 +116,9 @@ def _at_least(requirement: AtLeast, ask: Ask, now: datetime, *, whole: bool) -> 
     said = f"{count} of {most} required, {held} hold" + (f", {unknown} unknown" if unknown else "")
     same = _outcomes(tuple(parts)).count(YES) - held
     said += f", {same} more rest on the same keys" if same else ""
-    return _made_of(requirement.path, "any" if count == 1 else "at-least", outcome, tuple(parts), said)
+    enough_of = next((at for at in range(1, most) if _independent(parts[:at]) >= count), most)
+    kind = "any" if count == 1 else "at-least"
+    return _made_of(requirement.path, kind, outcome, tuple(parts), said, tuple(parts[:enough_of]))
 
 
 def _independent(parts: list[Answer]) -> int:
@@ -139,7 +141,8 @@ def _old_or_new(requirement: OldOrNew, ask: Ask, now: datetime, *, whole: bool) 
     old = _unasked(requirement.old) if decided else evaluate(requirement.old, ask, now, whole=whole)
     outcomes = _outcomes((new, old))
     outcome: Outcome = YES if YES in outcomes else UNKNOWN if UNKNOWN in outcomes else NO
-    return _made_of(requirement.path, "old-or-new", outcome, (new, old), f"what was old counts until {day}")
+    said = f"what was old counts until {day}"
+    return _made_of(requirement.path, "old-or-new", outcome, (new, old), said, (new,) if new.outcome == YES else (old,))
 
 
 def _some(
@@ -161,9 +164,15 @@ def _outcomes(parts: tuple[Answer, ...]) -> list[Outcome]:
     return [part.outcome for part in parts if part.outcome]
 
 
-def _made_of(path: str, kind: str, outcome: Outcome, parts: tuple[Answer, ...], said: str) -> Answer:
-    """Return the answer that *parts* make up; of a yes, only what holds is relied on."""
-    held = tuple(part for part in parts if part.outcome == YES) if outcome == YES else ()
+def _made_of(
+    path: str, kind: str, outcome: Outcome, parts: tuple[Answer, ...], said: str, decisive: tuple[Answer, ...] = ()
+) -> Answer:
+    """Return the answer that *parts* make up.
+
+    Of a yes, only what holds is relied on; and no more than the *decisive*, so that it is the same whoever else was
+    asked.
+    """
+    held = tuple(part for part in decisive or parts if part.outcome == YES) if outcome == YES else ()
     why = next((part for part in parts if part.outcome == outcome), None) if outcome != YES else None
     return Answer(
         path=path,

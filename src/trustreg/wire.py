@@ -248,7 +248,8 @@ class Wiring:
         places = {name: value for name in ("server", "store") if (value := getattr(leaf, name))}
         pins = {"pins": {"keys": list(leaf.pins)}} if leaf.pins else {}
         said = dict(of_place({**places, **pins}, source, policy.parent).settings)
-        said["first_use"] = Setting("first_use", leaf.first_use, source)
+        if not leaf.first_use:  # and where it may be, it may still be forbidden otherwise
+            said["first_use"] = Setting("first_use", value=False, source=source)
         if leaf.offline_grace is not None:
             said["offline_grace"] = Setting("offline_grace", leaf.offline_grace, source)
         layer = Layer(said)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from trustreg.io import config as configuration
 from trustreg.io.config import Config, load
 from trustreg.io.tls import TlsFiles
 from trustreg.names import Gun, Reference
+from trustreg.policy import InCollection
 from trustreg.verify.pinning import Pins
 from trustreg.verify.workflow import RELEASED
 from trustreg.wire import Wiring
@@ -805,6 +807,40 @@ def test_who_names_one_collection_is_told_of_that_one(write: Write, flag: dict[s
 
     assert Wiring({**flag, "config": path}, before, lambda: datetime.now(UTC))._previous(APP) is None
     assert Wiring({"config": path}, before, lambda: datetime.now(UTC))._previous(APP) is not None
+
+
+@pytest.mark.parametrize(
+    ("flag", "pins"),
+    [({"pin": (KEY,)}, ()), ({"server": "https://trust.example"}, ()), ({"store": "dir:/srv/trust"}, ()), ({}, (KEY,))],
+)
+def test_whom_a_policy_pins_nobody_stands_in_for(write: Write, flag: dict[str, Any], pins: tuple[str, ...]) -> None:
+    """
+    Nor for whom an option names while a policy decides: the collection before has another root, pinned or not.
+    """
+    path = str(write('[defaults.previous]\nserver = "https://notary.example"\nuntil = 2027-03-31T00:00:00Z'))
+    wiring = Wiring({**flag, "config": path}, {"HOME": "/home/ann"}, lambda: datetime.now(UTC))
+    plain = Wiring({"config": path}, {"HOME": "/home/ann"}, lambda: datetime.now(UTC))
+
+    assert wiring._reader(InCollection(path="", pins=pins), Path("p"))._previous(APP) is None
+    assert plain._reader(InCollection(path=""), Path("p"))._previous(APP) is not None
+
+
+@pytest.mark.parametrize("place", [{}, {"server": "https://trust.example"}], ids=["here", "elsewhere"])
+def test_a_policy_allows_no_first_use_that_is_forbidden(write: Write, tmp_path: Path, place: dict[str, str]) -> None:
+    """
+    With --no-first-use, and where a file says so, nobody is believed for coming first, whatever the policy says.
+    """
+    leaf = InCollection(path="", first_use=True, **place)  # type: ignore[arg-type]
+    path = str(write('[[registry]]\nmatch = "registry.example"\nfirst_use = false'))
+    for flags, gun, expected in (
+        ({}, Gun("other.example/app"), True),
+        ({}, APP, False),
+        ({"first_use": False}, Gun("other.example/app"), False),
+    ):
+        said = {**flags, "config": path, "trust_dir": str(tmp_path)}
+        wiring = Wiring(said, {"HOME": str(tmp_path)}, lambda: datetime.now(UTC))
+        assert wiring._reader(leaf, Path("p"))._sites(gun).pins.first_use is expected
+        assert wiring._reader(replace(leaf, first_use=False), Path("p"))._sites(gun).pins.first_use is False
 
 
 def test_what_notarys_client_was_told_is_of_the_collection_before(write: Write, tmp_path: Path) -> None:

@@ -182,8 +182,12 @@ class Config(NamedTuple):
         return self._replace(layers=(*([Layer({})] if notarys else ()), first, *self.layers))
 
     def demanding(self, layer: Layer) -> Config:
-        """Return these settings for who demands of collections what *layer* says, whatever else was set."""
-        return self._replace(layers=(layer, *self.layers))
+        """Return these settings for who demands of collections what *layer* says, whatever else was set.
+
+        Where that or a flag says which root is meant, the collection that another one comes after does not count.
+        """
+        alone = {"previous": Setting("previous", {}, _UNSAID)} if self.chosen or "pins" in layer.settings else {}
+        return self._replace(layers=(layer._replace(settings={**alone, **layer.settings}), *self.layers))
 
     @property
     def policy(self) -> str | None:

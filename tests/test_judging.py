@@ -475,6 +475,37 @@ def test_what_of_an_index_is_signed(
     assert found.pinned == (pinned if verdict == "trusted" else None)
 
 
+@pytest.mark.parametrize("platform", ["linux/arm64", "linux/arm64/v8", "linux/aarch64", "Linux/ARM64"])
+@pytest.mark.parametrize(
+    "listed",
+    [
+        None,
+        {},
+        {"os": "linux"},
+        {"architecture": "arm64"},
+        {"os": "linux", "architecture": "aarch64"},
+        {"os": "Linux", "architecture": "Arm64"},
+        {"os": "linux", "architecture": "arm64", "variant": "8"},
+        {"os": "linux", "architecture": "arm64", "variant": None},
+    ],
+    ids=str,
+)
+def test_what_may_be_pulled_for_a_platform_is_judged(listed: dict[str, Any] | None, platform: str) -> None:
+    """
+    Who pulls takes other names of a platform for it, and what says none: a bad image cannot hide behind that.
+    """
+    whole = json.loads(index((ARM, "linux/arm64/v8"), (AMD, "linux/amd64")))
+    whole["manifests"].insert(0, {**whole["manifests"][0], "digest": str(digest_of(b"bad")), "platform": listed})
+    raw = json.dumps(whole).encode()
+    world = World()
+    world.registry.served = {str(IMAGE): (INDEX, raw)}
+    world.shelf.kept = {digest_of(ARM): [detached(digest=digest_of(ARM))]}
+
+    assert world.judge(KEY, of="instance", platform=platform).verdict == "untrusted"
+    world.shelf.kept[digest_of(b"bad")] = [detached(digest=digest_of(b"bad"))]
+    assert world.judge(KEY, of="instance", platform=platform).verdict == "trusted"
+
+
 def test_a_collection_speaks_of_the_index_for_all_it_lists() -> None:
     """
     It is asked once, about the index.

@@ -116,7 +116,8 @@ class Judge:
         Args:
             image: What is asked for.
             now: The time.
-            platform: Of an index, judge this instance only, ``linux/arm64``, where the rule is about instances.
+            platform: Of an index, judge only what may be pulled for this one, ``linux/arm64``, where the rule is about
+                instances.
             whole: Ask all requirements, also where some have decided, to show them to people.
 
         Raises:
@@ -442,9 +443,32 @@ def _part(digest: Digest, part: str, platform: str = "") -> Judged:
 
 
 def _is_platform(instance: Instance, platform: str) -> bool:
-    return instance.platform == platform or instance.platform.startswith(f"{platform}/")
+    """Say whether somebody may take *instance* when *platform* is pulled, by any of the names that it has.
+
+    What the index does not say of an instance may be what is asked for, and another way to write it is.
+    """
+    for listed, asked in zip(_plain_platform(instance.platform), _plain_platform(platform), strict=True):
+        if listed and asked and listed != asked:
+            return False
+    return True
 
 
+def _plain_platform(text: str) -> tuple[str, str, str]:
+    """Return system, architecture and variant of *text*, as those who pull images read it; "" where it does not say."""
+    system, architecture, variant = (*text.strip().lower().split("/", 2), "", "")[:3]
+    architecture, own = _ARCHITECTURES.get(architecture, (architecture, ""))
+    variant = variant or own
+    return _SYSTEMS.get(system, system), architecture, variant if variant.startswith("v") else variant and f"v{variant}"
+
+
+_SYSTEMS: Final = {"macos": "darwin"}
+_ARCHITECTURES: Final = {  # containerd ``platforms/database.go``: other names, and the variant that they imply
+    **dict.fromkeys(("x86_64", "x86-64"), ("amd64", "")),
+    "aarch64": ("arm64", ""),
+    **dict.fromkeys(("i386", "i486", "i586", "i686"), ("386", "")),
+    "armhf": ("arm", "v7"),
+    "armel": ("arm", "v6"),
+}
 _UNASKED: Final = Answer(path="", kind="", outcome=None)
 _NO_DIGEST: Final = Digest("sha256", "0" * 64)  # of what nobody is asked about
 _MOST_TRIED = 64  # signatures of a manifest

@@ -11,7 +11,7 @@ from trustreg.values import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Instance:
-    """A manifest that an index lists: ``platform`` is ``linux/arm64/v8``, or "" where the index does not say."""
+    """A manifest that an index lists: ``platform`` is ``linux/arm64/v8``; what the index does not say is empty."""
 
     digest: Digest
     platform: str = ""
@@ -59,7 +59,7 @@ def _platform(entry: Members) -> str:
         return ""
     names = ("os", "architecture", "variant")
     entry.members("platform").only(names)
-    return "/".join(part for name in names if isinstance(part := said.get(name), str) and part)
+    return "/".join(part if isinstance(part := said.get(name), str) else "" for name in names).rstrip("/")
 
 
 _MOST = 1000

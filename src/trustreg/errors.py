@@ -713,6 +713,33 @@ class GpgError(UnavailableError):
 
 
 @dataclass(eq=False)
+class DeadlineError(UnavailableError):
+    """Whether an image may be used was not found out in the time that there was."""
+
+    code = "deadline"
+    image: str
+
+    def __str__(self) -> str:
+        return f"whether {self.image} may be used was not found out in time"
+
+    @property
+    def remedy(self) -> str:
+        """What a person can do about it."""
+        return "try again: what was learned by then is remembered; if it stays, see what is slow, with -v"
+
+
+@dataclass(eq=False)
+class InternalError(UnavailableError):
+    """Judging ended in a way that nobody foresaw; ``problem`` is the kind of error."""
+
+    code = "internal"
+    problem: str
+
+    def __str__(self) -> str:
+        return f"judging failed, which is a bug: {self.problem}"
+
+
+@dataclass(eq=False)
 class SignaturePlaceError(UnavailableError):
     """A place of signatures does not do what is asked of it, or has more than anybody keeps there."""
 
@@ -836,6 +863,17 @@ class PolicyError(InputError):
     def remedy(self) -> str:
         """What a person can do about it."""
         return "correct the file; until then nothing is judged by it"
+
+
+@dataclass(eq=False)
+class ReviewError(InputError):
+    """What was sent for review is no question that could be answered."""
+
+    code = "review"
+    problem: str
+
+    def __str__(self) -> str:
+        return f"this is no review: {self.problem}"
 
 
 @dataclass(eq=False)

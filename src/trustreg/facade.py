@@ -12,9 +12,10 @@ from trustreg.names import Gun, Reference
 from trustreg.wire import Wiring, gather
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from trustreg import client
+    from trustreg.admission import Context
     from trustreg.ceremony import Ceremony
     from trustreg.forecast import Inventory
     from trustreg.io.archive import Archived
@@ -244,6 +245,13 @@ class Judge:
         """Judge several images at once; the decisions are in the order of the images."""
         references = [_reference(image) for image in images]
         return self._wiring.decide_all(references, self._judge, self._clock(), platform=platform) if references else []
+
+    def decide(self, images: Sequence[str], context: Context) -> Sequence[Decision | TrustregError]:
+        """Judge images for a review of admission: hand this to :func:`trustreg.admission.review`.
+
+        What could not be judged by ``context.deadline`` is not known; what is still asked for then goes on.
+        """
+        return self._wiring.decide(self._judge, self._clock)(images, context)
 
     def require(self, image: str | Reference, *, platform: str | None = None) -> Decision:
         """Require that *image* may be used, by the mode of its rule too.

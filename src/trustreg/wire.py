@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from trustreg import client
 from trustreg.errors import (
+    DeadlineError,
     EquivocationError,
     KeyFileError,
     RollbackError,
@@ -27,8 +28,10 @@ from trustreg.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from concurrent.futures import Future
     from contextlib import AbstractContextManager
 
+    from trustreg.admission import Context, Decide
     from trustreg.ceremony import Ceremony
     from trustreg.dialect import Dialect
     from trustreg.forecast import Inventory
@@ -212,6 +215,26 @@ class Wiring:
 
         with ThreadPoolExecutor(max_workers=min(len(images), _AT_ONCE)) as pool:
             return list(pool.map(lambda image: judge.judge(self.logical(image), now, platform=platform), images))
+
+    def decide(self, judge: Judge, clock: Callable[[], datetime]) -> Decide:
+        """Return what judges images for :func:`trustreg.admission.review`: several at once, in time or not at all.
+
+        *clock* says as of when each review is judged.
+        """
+
+        def decide(images: Sequence[str], context: Context) -> list[Decision | TrustregError]:
+            from concurrent.futures import ThreadPoolExecutor, wait
+
+            now = clock()
+            pool = ThreadPoolExecutor(max_workers=min(len(images), _AT_ONCE))
+            named = [self.logical(Reference.parse(image)) for image in images]
+            asked = [pool.submit(judge.judge, image, now) for image in named]
+            left = max((context.deadline - self._clock()).total_seconds(), 0) if context.deadline else None
+            wait(asked, left)
+            pool.shutdown(wait=False, cancel_futures=True)
+            return [_decided(image, future) for image, future in zip(images, asked, strict=True)]
+
+        return decide
 
     def policy(self) -> Policy | None:
         """Return the policy that was set, if one was.
@@ -1167,6 +1190,16 @@ def _certify(signer: Signer, gun: Gun, now: datetime) -> bytes:
     from trustreg.sign.certificate import root_certificate
 
     return root_certificate(signer, gun, now, serial=int.from_bytes(os.urandom(16), "big"))
+
+
+def _decided(image: str, future: Future[Decision]) -> Decision | TrustregError:
+    """Return what *future* has come to."""
+    if future.cancelled() or not future.done():
+        return DeadlineError(image)
+    error = future.exception()
+    if isinstance(error, TrustregError):
+        return error
+    return future.result()
 
 
 _KINDS = {"ed25519", "ecdsa", "rsa"}

@@ -49,7 +49,7 @@ def test_every_command_has_an_example() -> None:
     """
     without = [name for name, command in cli_reference.commands() if "Example" not in (command.help or "")]
 
-    groups = ("role", "delegation", "signer", "ceremony", "signatures", "policy", "key", "config")
+    groups = ("role", "delegation", "signer", "ceremony", "signatures", "policy", "admission", "key", "config")
     assert [f"trustreg {group}" for group in groups] == without
 
 

@@ -77,6 +77,7 @@ _COMMANDS = {
     "archive": "archive",
     "mirror": "mirror",
     "policy": "policy",
+    "admission": "admission",
     "convert": "convert",
     "check-conversion": "convert",
     "key": "key",

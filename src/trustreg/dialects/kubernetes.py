@@ -56,6 +56,27 @@ def images(obj: Mapping[str, Any], extractors: Sequence[Extractor] = ()) -> tupl
     return found
 
 
+def credentials(
+    obj: Mapping[str, Any], extractors: Sequence[Extractor] = ()
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the service accounts that the pods of *obj* run under, and the secrets that they name to pull images with.
+
+    A pod that names no service account runs under the one that is called default.
+
+    Raises:
+        FormatError: It is not what its kind has to be.
+    """
+    at = _At("", obj)
+    version, kind = at.member("apiVersion").text(), at.member("kind").text()
+    path = template(version.rpartition("/")[0], kind)
+    paths: list[Steps] = [path] if path else []
+    paths += [steps(one) for each in extractors if _is_for(each, version, kind) for one in each.pods]
+    specs = [spec for one in paths for spec in _walk(at, one)]
+    accounts = [spec.member("serviceAccountName").text() or "default" for spec in specs]
+    secrets = [one.member("name").text() for spec in specs for one in spec.member("imagePullSecrets").items()]
+    return tuple(dict.fromkeys(accounts)), tuple(dict.fromkeys(filter(None, secrets)))
+
+
 def template(group: str, kind: str) -> tuple[str, ...] | None:
     """Return the names that lead to the spec of the pods of a *kind* of Kubernetes itself; ``None`` for any other."""
     return _PODS.get((group, kind))
@@ -87,6 +108,11 @@ def steps(path: str) -> Steps:
     return tuple(found)
 
 
+def escaped(name: str) -> str:
+    """Return *name* as a JSON pointer has it."""
+    return name.replace("~", "~0").replace("/", "~1")
+
+
 class _At(NamedTuple):
     """A value of an object, and the pointer to it."""
 
@@ -102,7 +128,7 @@ class _At(NamedTuple):
             return self
         if not isinstance(self.value, dict):
             self.fail("an object is due")
-        return _At(f"{self.pointer}/{_escaped(name)}", self.value.get(name))
+        return _At(f"{self.pointer}/{escaped(name)}", self.value.get(name))
 
     def items(self) -> "Iterator[_At]":
         """Yield the items of this list; null has none."""
@@ -129,7 +155,7 @@ class _At(NamedTuple):
             for name, value in self.value.items():
                 if not isinstance(name, str):
                     self.fail("the name of a member has to be a string")
-                yield _At(f"{self.pointer}/{_escaped(name)}", value)
+                yield _At(f"{self.pointer}/{escaped(name)}", value)
         elif self.value is None or isinstance(self.value, list):
             yield from self.items()
         else:
@@ -209,10 +235,6 @@ def _walk(at: _At, path: Steps) -> Iterator[_At]:
     for one in following:
         if one.value is not None:
             yield from _walk(one, rest)
-
-
-def _escaped(name: str) -> str:
-    return name.replace("~", "~0").replace("/", "~1")
 
 
 _ROLE: Final = "Kubernetes"

@@ -380,6 +380,25 @@ def test_the_rule_is_the_most_specific_and_no_other() -> None:
     assert world.judge(KEY, loud).rule.name == "team"
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("nginx", "docker.io/nginx", "DOCKER.IO/nginx", "Docker.io/library/nginx", "INDEX.docker.io/nginx"),
+        *("mirror.example:5000/hub/nginx", "MIRROR.example:5000/hub/library/nginx"),
+    ],
+)
+def test_docker_hub_has_one_name(name: str) -> None:
+    """
+    However it is called: the rule for one of its images is not got around, and others there are others.
+    """
+    rule = Rule(scope="docker.io/library/nginx", require=Reject(path="r"))
+    aliases = {"mirror.example:5000/hub": "docker.io"}
+    policy = Policy(rules={rule.scope: rule}, default=Rule(scope="", require=AcceptAnything(path="d")), aliases=aliases)
+
+    assert policy.rule(policy.logical(Reference.parse(name))) is rule
+    assert policy.rule(policy.logical(Reference.parse(f"{name}-else"))) is policy.default
+
+
 def test_an_alias_is_judged_by_the_name_that_was_signed() -> None:
     """
     What a mirror serves is asked of it, and has to be signed under the logical name; the pin is at the mirror.

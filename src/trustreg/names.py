@@ -96,6 +96,12 @@ class Reference:
             raise NameFormError(text, "image reference", "64 hex digits name an image id, not a repository")
         return cls(domain, path, tag_text if colon else (None if at else "latest"), digest)
 
+    @classmethod
+    def plain(cls, name: str, tag: str | None, digest: Digest | None) -> Self:
+        """Return the image in the repository *name*, written with its host, however Docker Hub is called in it."""
+        domain, _, path = name.partition("/")
+        return cls(*_of_hub(domain, path), tag, digest)
+
     @property
     def repository(self) -> str:
         """The normalised name without tag and digest, ``docker.io/library/alpine``."""
@@ -145,11 +151,13 @@ def _split(name: str) -> tuple[str, str]:
     first, slash, rest = name.partition("/")
     if not slash or not (set(first) & {".", ":"} or first == "localhost" or first != first.lower()):
         first, rest = "docker.io", name
-    if first == "index.docker.io":
-        first = "docker.io"
-    if first == "docker.io" and "/" not in rest:
-        rest = f"library/{rest}"
-    return first, rest
+    return _of_hub(first, rest)
+
+
+def _of_hub(domain: str, path: str) -> tuple[str, str]:
+    if domain == "index.docker.io":
+        domain = "docker.io"
+    return domain, f"library/{path}" if domain == "docker.io" and "/" not in path else path
 
 
 def _gun_problem(text: str) -> str | None:

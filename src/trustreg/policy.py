@@ -7,7 +7,6 @@ Source for scopes and their order: containers/image ``docs/containers-policy.jso
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from types import MappingProxyType
@@ -318,14 +317,13 @@ class Policy:
     def logical(self, image: Reference) -> Reference:
         """Return the name under which *image* is signed, where it is called otherwise in a mirror.
 
-        Its host is in lower case: nobody gets around a rule by the way that a name is written.
+        Its host is in lower case, and Docker Hub's images are called as always: nobody gets around a rule by the way
+        that a name is written.
         """
-        image = replace(image, domain=image.domain.lower())
-        for prefix in prefixes(image.repository):
-            if prefix in self.aliases:
-                domain, _, path = f"{self.aliases[prefix]}{image.repository[len(prefix) :]}".partition("/")
-                return Reference(domain, path, image.tag, image.digest)
-        return image
+        name = Reference.plain(f"{image.domain.lower()}/{image.path}", None, None).repository
+        prefix = next((prefix for prefix in prefixes(name) if prefix in self.aliases), "")
+        name = f"{self.aliases[prefix]}{name[len(prefix) :]}" if prefix else name
+        return Reference.plain(name, image.tag, image.digest)
 
     def rule(self, image: Reference) -> Rule:
         """Return the rule that *image*, by its logical name, is judged by: the most specific one, and no other."""

@@ -135,6 +135,8 @@ class Team:
         self.listed = listed
         self.broken: Exception | None = None
         self.asked: list[tuple[str, ...]] = []
+        self.keys: dict[str, str] = {}
+        self.first_use: set[str] = set()
 
     def verify(self, image: Reference, now: datetime, *, compare: bool, roles: tuple[str, ...]) -> Any:
         """See :class:`trustreg.client.Verifier`."""
@@ -156,10 +158,11 @@ class Team:
             digest=image.digest,
             length=1,
             role=role,
-            keyids=(f"key of {role}",),
+            keyids=(f"id of {role}",),
+            fingerprints=(self.keys.get(role, f"key of {role}"),),
             root_keyids=("root",),
             expires=NOW,
-            first_use=False,
+            first_use=role in self.first_use,
             compared=False,
         )
 
@@ -560,6 +563,32 @@ def test_every_required_role_is_asked() -> None:
     assert (one.judge(team).verdict, code(one.judge(team))) == ("untrusted", ("unsigned",))
     assert two.judge(team).verdict == "trusted"
     assert two.judge(team).judged[0].answer.by == ("key of targets/alice", "key of targets/bob")
+
+
+def test_a_key_of_a_role_is_not_another_for_signing_beside_it() -> None:
+    """
+    Who has the key of the role, and signs with the same one by itself, is one; so are two roles with one key.
+    """
+    world = World(detached(), listed={role: {"1.0": DIGEST} for role in ("targets/releases", "targets/ci")})
+    pair = AtLeast(path="two", count=2, parts=(KEY, COLLECTION))
+    roles = AtLeast(path="two", count=2, parts=(COLLECTION, replace(COLLECTION, path="c", roles=("targets/ci",))))
+    assert [world.judge(two).verdict for two in (pair, roles)] == ["trusted", "trusted"]
+    world.team.keys = dict.fromkeys(("targets/releases", "targets/ci"), KEY.keys[0].fingerprint)
+    assert [code(world.judge(two)) for two in (pair, roles)] == [("not-enough",), ("not-enough",)]
+    assert "1 more rest on the same keys" in str(world.judge(pair).error)
+
+
+def test_what_is_odd_about_one_role_is_said() -> None:
+    """
+    The second one may come from another collection than the first, whose root nobody pinned.
+    """
+    team = InCollection(path="team", roles=("targets/alice", "targets/bob"))
+    world = World(listed={role: {"1.0": DIGEST} for role in team.roles})
+    world.team.first_use = {"targets/bob"}
+    found = world.judge(team)
+
+    assert found.judged[0].answer.facts["firstUse"] is True
+    assert found.warnings == (f"the root of {REPO} was believed because it came first: pin it",)
 
 
 def test_signatures_are_read_once_and_as_far_as_needed() -> None:

@@ -54,6 +54,7 @@ class Trusted:
         length: Its length in bytes.
         role: The role that signed the tag.
         keyids: Ids of the keys that vouched for that role.
+        fingerprints: The sha256 of each of these keys, however it is listed.
         root_keyids: Ids of the keys that vouched for the root.
         expires: When the first of the files relied on expires.
         first_use: The root was not pinned and nothing was known of it: it was believed because it came first.
@@ -76,6 +77,7 @@ class Trusted:
     expires: datetime
     first_use: bool
     compared: bool
+    fingerprints: tuple[str, ...] = ()
     place: str = ""
     previous_until: datetime | None = None
     stale_since: datetime | None = None
@@ -318,6 +320,7 @@ class Verifier:
             expires=expires,
             first_use=opened.workflow.first_use,
             compared=compared,
+            fingerprints=found.chain[-1].fingerprints,
             place=opened.site.repository.where,
             stale_since=opened.stale_since,
             taken=opened.site.taken,

@@ -210,19 +210,20 @@ class _Asking:
         first = found[0]
         roles = ", ".join(one.role for one in found)
         warnings = []
-        if first.stale_since:
-            since = first.stale_since.strftime("%Y-%m-%dT%H:%M:%SZ")
-            warnings.append(f"the trust server of {first.gun} cannot be reached; this is as of {since}")
-        if first.first_use:
-            warnings.append(f"the root of {first.gun} was believed because it came first: pin it")
+        for one in found:  # that were read at other moments, and maybe not all in the same collection
+            if one.stale_since:
+                since = one.stale_since.strftime("%Y-%m-%dT%H:%M:%SZ")
+                warnings.append(f"the trust server of {one.gun} cannot be reached; this is as of {since}")
+            if one.first_use:
+                warnings.append(f"the root of {one.gun} was believed because it came first: pin it")
         return Answer(
             path=leaf.path,
             kind="collection",
             outcome=YES,
             said=f"{first.gun} lists it as {first.tag}, in {roles}",
-            by=tuple(dict.fromkeys(keyid for one in found for keyid in one.keyids)),
+            by=tuple(dict.fromkeys(key for one in found for key in one.fingerprints)),
             bound=logical.tag is not None,
-            warnings=tuple(warnings),
+            warnings=tuple(dict.fromkeys(warnings)),
             facts={
                 "gun": str(first.gun),
                 "place": first.place,
@@ -230,8 +231,8 @@ class _Asking:
                 "roles": [one.role for one in found],
                 "rootKeyids": list(first.root_keyids),
                 "expires": min(one.expires for one in found),
-                "firstUse": first.first_use,
-                "staleSince": first.stale_since,
+                "firstUse": any(one.first_use for one in found),
+                "staleSince": min((one.stale_since for one in found if one.stale_since), default=None),
             },
         )
 
@@ -431,7 +432,7 @@ def _error(image: Reference, rule: Rule, judged: tuple[Judged, ...], verdict: Wo
         (part.code, f"{one.platform or one.part}: {part.said}" if one.part == "instance" else part.said)
         for one in decisive
         for part in one.answer.each()
-        if not part.parts and part.outcome == wanted
+        if part.outcome == wanted and all(each.outcome != wanted for each in part.parts)
     ]
     codes, reasons = (tuple(dict.fromkeys(each)) for each in zip(*found, strict=True))
     kind = PolicyRefusedError if verdict == "untrusted" else PolicyUnknownError

@@ -41,7 +41,7 @@ class Answer:
         outcome: ``yes``, ``no``, or ``unknown``; ``None`` where it was not asked, because others had decided.
         code: Why it is no yes, see ``docs/reference/reasons.md``; "" for a yes.
         said: The same in a sentence, or what the yes rests on.
-        by: The keys that it rests on: GPG fingerprints, sha256 of keys, or ids of the keys of a role.
+        by: The keys that it rests on: GPG fingerprints, or the sha256 of other keys, those of a role as well.
         bound: Whether it says that the tag that was asked for, and no other, is meant.
         error: What a no or a don't know comes from.
         warnings: What was passed over on the way.

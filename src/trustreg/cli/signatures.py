@@ -186,7 +186,7 @@ def remove(
         elif one.claims:
             say(f"{one.id[:12]}  removed from {one.found.where}")
         else:
-            complain_of(one, "stays, as it cannot be read")
+            _complain_of(one, "stays, as it cannot be read")
     ctx.exit(EXIT_UNKNOWN if any(isinstance(one, Failed) for one in done) else 0)
 
 
@@ -217,7 +217,7 @@ class _Work:
             if isinstance(one, Failed):
                 _print_failed(one)
             elif one.error:
-                complain_of(one, "is no signature")
+                _complain_of(one, "is no signature")
 
     def spelled(self, found: Iterable[Copied | Kept | Failed], result: str = _FOUND) -> dict[str, Any]:
         """Return *found* as ``schemas/signatures.schema.json`` has it; *result* is what became of the signatures."""
@@ -229,7 +229,7 @@ class _Work:
         }
 
 
-def complain_of(one: Kept, what: str) -> None:
+def _complain_of(one: Kept, what: str) -> None:
     """Say on standard error what is the matter with something among signatures."""
     if one.error:
         complain(one.error, f"trustreg: {one.found.where} {what}")
@@ -256,7 +256,7 @@ def _print_copied(one: Copied | Kept | Failed) -> None:
     elif isinstance(one, Failed):
         _print_failed(one)
     else:
-        complain_of(one, "is not copied")
+        _complain_of(one, "is not copied")
 
 
 def _print_failed(one: Failed) -> None:

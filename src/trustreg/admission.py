@@ -138,8 +138,8 @@ class Examined:
 
     @property
     def pinned(self) -> str | None:
-        """The name with the digest that was judged, where it is trusted and was named by tag alone."""
-        if self.verdict != "trusted" or self.decision is None or self.decision.digest is None:
+        """The name with the digest that was judged, where it was named by tag alone and the digest is known."""
+        if self.decision is None or self.decision.digest is None:
             return None
         named = Reference.parse(self.image)
         if named.digest or named.tag is None:
@@ -316,7 +316,7 @@ class _Reviewing:
         allowed = not wrong or bool(broken)
         warnings = list(_warnings(judged, broken, request.user))
         audit = {**_audit(judged), **({"break-glass": f"{request.user}: {broken}"} if broken else {})}
-        patch = _patch(request, judged, self._settings) if mutating and allowed else []
+        patch = _patch(request, judged, self._settings, broken=bool(broken)) if mutating and allowed else []
         message = _message(judged, request.namespace)
         alerts = _alerts(request, request.namespace, wrong, broken, self._now)
         return Review(
@@ -643,14 +643,17 @@ def _worst(judged: Iterable[Examined]) -> Word | None:
 # --- what is changed -----------------------------------------------------------------------------------------------
 
 
-def _patch(request: Request, judged: Sequence[Examined], settings: Admission) -> list[dict[str, Any]]:
-    """Return the operations that pin the images, or note their digests.
+def _patch(request: Request, judged: Sequence[Examined], settings: Admission, *, broken: bool) -> list[dict[str, Any]]:
+    """Return the operations that pin the images that are trusted, or note their digests.
+
+    Where the glass was *broken*, the others as well: it was broken for what they are now.
 
     What was made for another object is left alone: a ReplicaSet that differs from its Deployment would be made anew,
     without end. Nothing compares pods with what they were made from, so these are pinned.
     """
     is_made = _controller(request.obj) is not None
-    pinned = [(one, one.pinned) for one in judged if one.pinned and one.mode != "audit"]
+    wanted = [one for one in judged if one.mode != "audit" and (broken or one.verdict == "trusted")]
+    pinned = [(one, one.pinned) for one in wanted if one.pinned]
     if settings.pin == "pin" and (request.kind == "Pod" or not is_made):
         return [
             operation

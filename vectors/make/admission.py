@@ -378,6 +378,19 @@ def modes() -> dict[str, Json]:
                 "audit": {"break-glass": "bob: OPS-99: the site is down"},
             },
         ),
+        "break-glass-pins": scenario(
+            "what the glass was broken for is pinned as it was then",
+            OWN,
+            review(of("Deployment", spec(APP), annotations=broken["metadata"]["annotations"]), userInfo=sre),
+            **refused,
+            mutating=True,
+            admission={"break_glass": glass, "pin": "pin"},
+            expect={
+                "warnings": ["trustreg: admitted for bob, against the policy: OPS-99: the site is down"],
+                "alerts": [{**alert, "object": "Deployment app"}],
+                "object": of("Deployment", spec(f"{APP}@{B}"), annotations=broken["metadata"]["annotations"]),
+            },
+        ),
         "break-glass-dry-run": scenario(
             "the same, as a try: nobody is told",
             DOCS,

@@ -61,7 +61,8 @@ class RegistriesConf:
         Raises:
             SettingError: It is blocked.
         """
-        found = [(beginning, one) for one in self._registries.values() if (beginning := one.covers(name))]
+        plain = _plain(name)  # what is blocked is blocked in capitals, too
+        found = [(beginning, one) for one in self._registries.values() if (beginning := one.covers(plain))]
         if not found:
             return name
         beginning, entry = max(found, key=lambda pair: len(pair[1].prefix))
@@ -138,7 +139,7 @@ def _registries(table: Mapping[str, Any], path: str) -> Iterator[Registry]:
         if location.startswith("*."):
             _fault(f"{source}.location", "many hosts are no place")
         if blocked or not one:  # that a single image is elsewhere is not for who asks for a repository
-            yield Registry(prefix, location, blocked, path)
+            yield Registry(_plain(prefix), location, blocked, path)
 
 
 def _name(value: Any, source: str) -> tuple[str, bool]:
@@ -149,6 +150,11 @@ def _name(value: Any, source: str) -> tuple[str, bool]:
     if name and not _PREFIX.fullmatch(name):
         _fault(source, f"{name[:80]!r} is no host with or without a port, and no repository below one")
     return name, bool(one)
+
+
+def _plain(name: str) -> str:
+    host, slash, path = name.partition("/")
+    return f"{host.lower()}{slash}{path}"
 
 
 def _alias(value: Any, source: str) -> str:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -355,6 +356,25 @@ def test_a_list_that_drips_ends() -> None:
         place = Lookaside(web(server.url), clock=lambda: next(ticks))
         with pytest.raises(SignaturePlaceError, match="300 seconds"):
             list(place.read(IMAGE, DIGEST))
+
+
+def test_who_removes_comes_to_an_end() -> None:
+    """
+    Though the server has always one more behind the last.
+    """
+    asked: list[Request] = []
+
+    def answer(request: Request) -> bytes:
+        asked.append(request)
+        if request.method == "DELETE":
+            return reply(204)
+        begun = any(one.method == "DELETE" for one in asked)
+        return reply(200, b"one") if request.method == "PUT" or begun or request.target.endswith("-1") else reply(404)
+
+    with Rogue(answer) as server, suppress(UnavailableError):
+        Lookaside(web(server.url)).remove(IMAGE, DIGEST, message(b"one"))
+
+    assert len(asked) < 10 * MOST
 
 
 @pytest.mark.parametrize("status", [403, 405, 501])

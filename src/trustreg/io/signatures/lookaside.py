@@ -111,13 +111,13 @@ class Lookaside:
                 problem = "what is last here is too long to be a signature, and cannot take its place"
                 raise SignaturePlaceError(last.where, problem, "look at that file, and remove it yourself")
             self._files.replace(f"{folder}/signature-{hole}", last.raw, signature.raw)
-        end = len(listed)
-        self._files.delete(f"{folder}/signature-{end}")
+        self._files.delete(f"{folder}/signature-{len(listed)}")
         # One that was added meanwhile would be behind a gap.
-        while isinstance(later := self._get(f"{folder}/signature-{end + 1}"), Message):
+        for end in range(len(listed), MOST + 1):
+            if not isinstance(later := self._get(f"{folder}/signature-{end + 1}"), Message):
+                break
             if self._files.create(f"{folder}/signature-{end}", later.raw):
                 self._files.delete(f"{folder}/signature-{end + 1}")
-            end += 1
 
     def _numbered(self, folder: str) -> Iterator[Message | Garbage]:
         def found() -> Iterator[Message | Garbage]:

@@ -643,6 +643,23 @@ class FileError(UnavailableError):
 
 
 @dataclass(eq=False)
+class UnresolvedError(UnavailableError):
+    """What image a manifest means is decided elsewhere: by a variable, or another file."""
+
+    code = "unresolved"
+    text: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.text}: {self.problem}"
+
+    @property
+    def remedy(self) -> str:
+        """What a person can do about it."""
+        return "judge what is deployed in the end, as `docker compose config`, kustomize or helm print it, by -f -"
+
+
+@dataclass(eq=False)
 class NotArchivedError(UnavailableError):
     """An archive has no copy of a collection, or none that old; ``has`` is what it has, ``first`` its oldest copy."""
 
@@ -874,6 +891,19 @@ class ReviewError(InputError):
 
     def __str__(self) -> str:
         return f"this is no review: {self.problem}"
+
+
+@dataclass(eq=False)
+class ManifestError(InputError):
+    """A manifest cannot be read as what it is: line ``line`` of ``source``."""
+
+    code = "manifest"
+    source: str
+    line: int
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.source}:{self.line}: {self.problem}"
 
 
 @dataclass(eq=False)

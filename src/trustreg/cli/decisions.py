@@ -21,8 +21,7 @@ def print_decision(decision: Decision) -> None:
         say(f"trustreg: note on {decision.image}: {warning}", err=True)
     rule = decision.rule
     if decision.error is None:
-        grounds = ", ".join(dict.fromkeys(said for one in decision.judged for said in _grounds(one.answer)))
-        say(f"{decision.pinned}  {grounds} (rule {rule.name})")
+        say(f"{decision.pinned}  {briefly(decision)}")
         return
     word = "refused" if decision.verdict == "untrusted" else "could not find out"
     if not decision.allowed:
@@ -31,6 +30,12 @@ def print_decision(decision: Decision) -> None:
     if rule.mode == "warn":
         complain(decision.error, f"trustreg: warning: not enforced, or it would be: {word}")
     say(f"{decision.pinned or decision.image}  {decision.verdict}, and rule {rule.name} is not enforced ({rule.mode})")
+
+
+def briefly(decision: Decision) -> str:
+    """Return what a yes rests on."""
+    grounds = ", ".join(dict.fromkeys(said for one in decision.judged for said in _grounds(one.answer)))
+    return f"{grounds} (rule {decision.rule.name})"
 
 
 def explain(policy: Policy, decision: Decision, others: Sequence[Rule]) -> Iterator[str]:

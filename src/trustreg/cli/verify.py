@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from trustreg.cli.entry import exit_code
-from trustreg.cli.options import IMAGE, as_format, judging
+from trustreg.cli.options import IMAGE, judging
 from trustreg.cli.progress import progress
 from trustreg.cli.render import moment, print_json, print_verdict, spell_verdict
 from trustreg.client import Unknown, Untrusted
@@ -17,18 +17,36 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Say whether images are what was signed.")
-@click.argument("images", type=IMAGE, nargs=-1, required=True, metavar="IMAGE...")
+@click.argument("images", type=IMAGE, nargs=-1, metavar="[IMAGE...]")
+@click.option(
+    "-f",
+    "--file",
+    "files",
+    multiple=True,
+    metavar="FILE",
+    help="Judge all images of a manifest, a folder or -. Repeatable.",
+)
+@click.option("--pin-images", is_flag=True, help="With -f: write the digests of what may be used into the manifests.")
+@click.option("--check", is_flag=True, help="With -f: print what --pin-images would change, and change nothing.")
 @click.option("--platform", metavar="OS/ARCH", help="By a policy: of an index, judge only this instance.")
 @click.option("--no-registry", is_flag=True, help="Only resolve the signed digest; do not ask the registry.")
-@as_format
+@click.option(
+    "--format",
+    "as_",
+    type=click.Choice(["text", "json", "table", "sarif", "junit"]),
+    help="How to print it: text for images, a table for -f by default.",
+)
 @judging
 @click.pass_context
 def verify(
     ctx: click.Context,
     wiring: Wiring,
     images: tuple[Reference, ...],
-    as_: str,
+    files: tuple[str, ...],
+    as_: str | None,
     *,
+    pin_images: bool,
+    check: bool,
     platform: str | None,
     no_registry: bool,
 ) -> None:
@@ -41,8 +59,12 @@ def verify(
     Without a policy, the collection of each repository is asked. With one, the most specific rule for an image
     says what has to hold: signatures by GPG or plain keys, collections, and how many of them.
 
+    With -f, the images are those that manifests of Kubernetes, Compose files and lists of images name. Of a folder,
+    all .yaml, .yml and .json files are read, of anything else a list is one image a line.
+
     \b
-    Exit codes: 0 all are, 1 some are refused, 2 a setting cannot be used, 3 it could not be found out.
+    Exit codes: 0 all are, 1 some are refused or, with --check, not pinned, 2 a setting or a manifest cannot be
+    used, 3 it could not be found out.
 
     \b
     Examples:
@@ -50,12 +72,26 @@ def verify(
       trustreg verify --policy policy.yaml registry.example/team/app:1.0
       trustreg verify --format json registry.example/team/app@sha256:...
       trustreg verify --no-registry registry.example/team/app:1.0
+      trustreg verify --policy policy.yaml -f deploy/ --format sarif > trustreg.sarif
+      trustreg verify -f deploy/ --pin-images
+      trustreg verify -f - --check
       trustreg verify --from backup --at 2026-12-01 --no-registry registry.example/team/app:1.0
     """
+    if bool(images) == bool(files):
+        raise click.UsageError("Name images, or files with -f; not both.")
+    if not files and (pin_images or check or as_ in {"table", "sarif", "junit"}):
+        raise click.UsageError("--pin-images, --check and --format table, sarif and junit are for -f.")
+    if files and as_ == "text":
+        raise click.UsageError("--format text is for images, not for -f.")
     policy = wiring.policy()
+    if policy and (no_registry or ctx.params["archive"]):
+        raise click.UsageError("A policy is about images as they are served: not with --no-registry and --from.")
+    if files:
+        from trustreg.cli.manifests import Asked, verify_manifests
+
+        asked = Asked(files, as_ or "table", pin_images, check, platform, not no_registry)
+        verify_manifests(ctx, wiring, policy, asked)
     if policy:
-        if no_registry or ctx.params["archive"]:
-            raise click.UsageError("A policy is about images as they are served: not with --no-registry and --from.")
         _by_policy(ctx, wiring, policy, images, as_, platform)
     if platform:
         raise click.UsageError("--platform is for policies: without one, the index is what is signed.")
@@ -73,7 +109,12 @@ def verify(
 
 
 def _by_policy(
-    ctx: click.Context, wiring: Wiring, policy: "Policy", images: tuple[Reference, ...], as_: str, platform: str | None
+    ctx: click.Context,
+    wiring: Wiring,
+    policy: "Policy",
+    images: tuple[Reference, ...],
+    as_: str | None,
+    platform: str | None,
 ) -> None:
     from trustreg.cli.decisions import print_decision, spell_decisions
 

@@ -77,7 +77,7 @@ class _Reading:
             raise self.refused(f"it holds more than {_MOST} values", line)
         self._left, self.lines[path] = left, line
         if node.id == "scalar":
-            return node.value if node.style else _scalar(node.value)
+            return node.value if node.style else scalar(node.value)
         if node.id == "sequence":
             return [self.value(item, f"{path}[{index}]") for index, item in enumerate(node.value)]
         found: dict[str, Any] = {}
@@ -102,7 +102,7 @@ def _tagged(events: Iterator[Any]) -> Iterator[int]:
             raise RecursionError
 
 
-def _scalar(text: str) -> Any:
+def scalar(text: str) -> Any:
     """Return what a plain scalar is by the core schema."""
     if text in _WORDS:
         return _WORDS[text]

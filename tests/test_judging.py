@@ -207,7 +207,8 @@ class World:
             assert policy.logical(asked) == logical
             return [(shelf, logical) for shelf in self.shelves]
 
-        judge = Judge(policy, self.registry, places, self.gpg, lambda _: self.team)  # type: ignore[arg-type, return-value]
+        clock = more.pop("clock", lambda: 0.0)
+        judge = Judge(policy, self.registry, places, self.gpg, lambda _: self.team, clock)  # type: ignore[arg-type, return-value]
         return judge.judge(image, now, **more)
 
 
@@ -526,6 +527,20 @@ def test_what_may_be_pulled_for_a_platform_is_judged(listed: dict[str, Any] | No
     assert world.judge(KEY, of="instance", platform=platform).verdict == "untrusted"
     world.shelf.kept[digest_of(b"bad")] = [detached(digest=digest_of(b"bad"))]
     assert world.judge(KEY, of="instance", platform=platform).verdict == "trusted"
+
+
+def test_an_index_may_not_take_forever() -> None:
+    """
+    Whoever keeps us waiting at each of a thousand manifests gets no answer out of it; a no that was found is one.
+    """
+    world = World()
+    world.registry.served = {str(IMAGE): (INDEX, MANY)}
+    world.shelf.kept = {digest_of(raw): [detached(digest=digest_of(raw))] for raw in (AMD, ARM)}
+    assert world.judge(KEY, of="instance", clock=iter([0, 1, 600]).__next__).verdict == "trusted"
+    slow = world.judge(KEY, of="instance", clock=iter([0, 1, 601]).__next__)
+    assert (slow.verdict, code(slow), slow.allowed) == ("unknown", ("deadline",), False)
+    world.shelf.kept = {}
+    assert world.judge(KEY, of="instance", whole=True, clock=iter([0, 1, 601]).__next__).verdict == "untrusted"
 
 
 def test_a_collection_speaks_of_the_index_for_all_it_lists() -> None:

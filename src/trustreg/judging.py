@@ -13,6 +13,7 @@ from trustreg.client import Trusted, Verifier
 from trustreg.dialects import simple
 from trustreg.dialects.index import Instance, instances
 from trustreg.errors import (
+    DeadlineError,
     FormatError,
     GpgError,
     GpgSignatureError,
@@ -94,6 +95,7 @@ class Judge:
         openpgp: Verifies GPG signatures.
         collections: Returns the reader of the collections that a requirement is about. Its answers have to rest on what
             the requirement says of pins, places and grace; roles are asked for here.
+        clock: Reads the seconds, monotonic: places and collections may be slow, and an index may list many manifests.
     """
 
     def __init__(
@@ -103,8 +105,9 @@ class Judge:
         places: Callable[[Reference, Reference], Sequence[tuple[SignaturePlace, Reference]]],
         openpgp: OpenPgp,
         collections: Callable[[InCollection], Verifier],
+        clock: Callable[[], float] = lambda: 0.0,
     ) -> None:
-        self.policy = policy
+        self.policy, self._clock = policy, clock
         self._registry, self._places, self._openpgp, self._collections = registry, places, openpgp, collections
 
     def judge(self, image: Reference, now: datetime, *, platform: str | None = None, whole: bool = False) -> Decision:
@@ -131,7 +134,12 @@ class Judge:
             return _decide(image, logical, rule, None, (), exc)
         asking = _Asking(self, image, logical, digest, now)
         judged: list[Judged] = []
+        until = self._clock() + _LONGEST
         for part in parts:
+            if self._clock() > until:
+                is_no = any(one.answer.outcome == NO for one in judged)
+                late = None if is_no else DeadlineError(str(image))
+                return _decide(image, logical, rule, digest, tuple(judged), late)
             answer = evaluate(rule.require, asking.of(part), now, whole=whole)
             judged.append(replace(part, answer=answer))
             if answer.outcome == NO and not whole:
@@ -472,6 +480,7 @@ _ARCHITECTURES: Final = {  # containerd ``platforms/database.go``: other names, 
 }
 _UNASKED: Final = Answer(path="", kind="", outcome=None)
 _NO_DIGEST: Final = Digest("sha256", "0" * 64)  # of what nobody is asked about
+_LONGEST = 600  # seconds, after which no further manifest of an index is judged
 _MOST_TRIED = 64  # signatures of a manifest
 _MOST_WARNINGS = 8
 _RANK: Final[dict[type, int]] = {  # of what is wrong with several signatures, the nearest miss is told

@@ -10,6 +10,7 @@ from functools import cached_property
 from itertools import count
 from pathlib import Path
 from threading import Lock
+from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from trustreg import client
@@ -203,7 +204,7 @@ class Wiring:
             for leaf in leaves(rule.require):
                 if isinstance(leaf, InCollection):
                     reader(leaf)
-        return Judge(policy, self, self._signature_places, Keyrings(self._env), reader)
+        return Judge(policy, self, self._signature_places, Keyrings(self._env), reader, monotonic)
 
     def decide_all(
         self, images: Sequence[Reference], judge: Judge, now: datetime, *, platform: str | None = None

@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import chain, combinations
+from itertools import chain, combinations, permutations
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -591,6 +591,43 @@ def test_a_key_of_a_role_is_not_another_for_signing_beside_it() -> None:
     world.team.keys = dict.fromkeys(("targets/releases", "targets/ci"), KEY.keys[0].fingerprint)
     assert [code(world.judge(two)) for two in (pair, roles)] == [("not-enough",), ("not-enough",)]
     assert "1 more rest on the same keys" in str(world.judge(pair).error)
+
+
+TEAM = {name: LocalSigner.generate("ed25519") for name in "abcd"}
+
+
+def one_of(*names: str) -> SignedByKey:
+    """One of these has to have signed."""
+    return SignedByKey(path="".join(names), keys=tuple(plain(TEAM[name], name) for name in names))
+
+
+@pytest.mark.parametrize(
+    ("parts", "signed", "count", "verdict"),
+    [
+        (("ab", "ab"), "ab", 2, "trusted"),
+        (("abc", "abc", "abc"), "abc", 3, "trusted"),
+        (("abc", "abc", "abc"), "aab", 3, "untrusted"),
+        (("abc", "abc"), "c", 2, "untrusted"),
+        (("ab", "a"), "ab", 2, "trusted"),
+        (("a", "ab"), "ab", 2, "trusted"),
+        (("ab", "bc", "a"), "abc", 3, "trusted"),
+        (("ab", "bc", "cd", "a"), "abcd", 4, "trusted"),
+        (("ab", "bc", "ca", "a"), "abc", 3, "trusted"),
+        (("ab", "bc", "ca", "a"), "abc", 4, "untrusted"),
+        (("ab", "ab", "d"), "abd", 3, "trusted"),
+    ],
+)
+def test_any_two_of_a_team(parts: tuple[str, ...], signed: str, count: int, verdict: str) -> None:
+    """
+    It does not matter whose signature comes first, nor which of those who may vouch for a part is taken for it.
+    """
+    required = AtLeast(path="few", count=count, parts=tuple(one_of(*names) for names in parts))
+    for order in permutations(signed):
+        world = World(*(detached(TEAM[name]) for name in order))
+        for whole in (False, True):
+            found = world.judge(required, whole=whole)
+            assert found.verdict == verdict
+            assert verdict == "untrusted" or len(set(found.judged[0].answer.by)) >= count
 
 
 def test_what_is_odd_about_one_role_is_said() -> None:

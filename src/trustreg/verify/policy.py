@@ -5,6 +5,7 @@ and don't know.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from itertools import combinations
 from typing import Any, Final, Literal, TypeAlias
@@ -111,6 +112,8 @@ def _at_least(requirement: AtLeast, ask: Ask, now: datetime, *, whole: bool) -> 
     for part in requirement.parts:
         decided = not whole and (_independent(parts) >= count or enough(_outcomes(tuple(parts))))
         parts.append(_unasked(part) if decided else evaluate(part, ask, now, whole=whole))
+    if _independent(parts) < count <= _outcomes(tuple(parts)).count(YES):
+        parts = _apart(requirement.parts, parts, ask)
     held, unknown = _independent(parts), _outcomes(tuple(parts)).count(UNKNOWN)
     outcome: Outcome = YES if held >= count else UNKNOWN if held + unknown >= count else NO
     said = f"{count} of {most} required, {held} hold" + (f", {unknown} unknown" if unknown else "")
@@ -119,6 +122,38 @@ def _at_least(requirement: AtLeast, ask: Ask, now: datetime, *, whole: bool) -> 
     enough_of = next((at for at in range(1, most) if _independent(parts[:at]) >= count), most)
     kind = "any" if count == 1 else "at-least"
     return _made_of(requirement.path, kind, outcome, tuple(parts), said, tuple(parts[:enough_of]))
+
+
+def _apart(requirements: tuple[Requirement, ...], parts: list[Answer], ask: Ask) -> list[Answer]:
+    """Return *parts*, of which those that could rest on one of several keys rest on one that no other needs.
+
+    "Two of our team" is two parts with the same keys: that one person's signature comes first everywhere decides
+    nothing. Parts that are made of others stay as they are.
+    """
+    ways: dict[int, list[Answer]] = {}
+    for at, (leaf, part) in enumerate(zip(requirements, parts, strict=True)):
+        if part.outcome == YES:
+            ways[at] = [part]
+            if isinstance(leaf, SignedByGpg | SignedByKey) and len(leaf.keys) > 1:
+                ways[at] += (ask(replace(leaf, keys=(key,))) for key in leaf.keys)  # type: ignore[arg-type]
+    chosen: dict[int, Answer] = {}
+
+    def place(at: int, tried: set[str]) -> bool:
+        """Find keys for one part, if need be by finding others for those that have them."""
+        for way in ways[at]:
+            if way.outcome != YES or not tried.isdisjoint(way.by):
+                continue
+            tried.update(way.by)
+            rivals = [other for other, has in chosen.items() if other != at and not set(has.by).isdisjoint(way.by)]
+            if all(place(other, tried) for other in rivals):
+                chosen[at] = way
+                return True
+        return False
+
+    for at in ways:
+        place(at, set())
+    found = [chosen.get(at, part) for at, part in enumerate(parts)]
+    return found if _independent(found) > _independent(parts) else parts
 
 
 def _independent(parts: list[Answer]) -> int:

@@ -30,6 +30,7 @@ PEERS = {
     "docker-registry": ["docker-registry"],
     "skopeo": ["skopeo"],
     "nginx": ["nginx"],
+    "redis-server": ["redis-server"],
     "gpg": ["gnupg"],
     "softhsm2-util": ["softhsm2"],
     "htpasswd": ["apache2-utils"],

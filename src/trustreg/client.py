@@ -144,6 +144,33 @@ class Contents:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Standing:
+    """A collection as it stood when it was last asked for.
+
+    Attributes:
+        gun: Its name.
+        place: Where it is.
+        roles: Those that were read, as they stand.
+        expires: When the first of their files expires, or the time is over in which memory may stand in.
+        asked: When it was asked for.
+        stale_since: Nobody could be reached; this is what was known then.
+    """
+
+    gun: Gun
+    place: str
+    roles: tuple[RoleState, ...]
+    expires: datetime
+    asked: datetime
+    stale_since: datetime | None = None
+
+    @property
+    def versions(self) -> tuple[object, ...]:
+        """What is the same as long as everything that the collection says is the same."""
+        top = tuple(role.version for role in self.roles if role.name in TOP_LEVEL)
+        return (str(self.gun), self.place, top, self.stale_since)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Site:
     """Where a collection lives and what the caller demands of it.
 
@@ -357,6 +384,30 @@ class Verifier:
                 taken=opened.site.taken,
             )
 
+    def standing(self, gun: Gun, now: datetime) -> "tuple[Standing, ...]":
+        """Return what answers about *gun* rest on at *now*: its collection, and the one before, if its word counts.
+
+        Raises:
+            UntrustedError: A check failed.
+            UnavailableError: An answer could not be had.
+        """
+        with self._one(gun):
+            opened = self._refreshed(gun, now)
+            workflow = opened.workflow
+            mine = Standing(
+                gun=opened.site.gun,
+                place=opened.site.repository.where,
+                roles=tuple(_role_states(workflow)),
+                expires=opened.until(),
+                asked=opened.at,
+                stale_since=opened.stale_since,
+            )
+        previous = self._previous_of(gun)
+        if previous is None or now >= previous.until:
+            return (mine,)
+        before = self._verifier_before().standing(gun, now)
+        return (mine, *(replace(one, expires=min(one.expires, previous.until)) for one in before))
+
     def _one(self, gun: Gun) -> Lock:
         home = self._home(gun)
         with self._guard:
@@ -480,13 +531,14 @@ class Opened:
         with _told_of_copies(self.site):
             return drive(flow, self.site.repository, self.site.cache)
 
+    def until(self) -> datetime:
+        """Return when something in it expires, or the grace is over in which memory stands in."""
+        expires = self.workflow.expires(tuple(self.workflow.roles.values()))
+        return min(expires, self.stale_since + self.site.offline_grace) if self.stale_since else expires
+
     def serves(self, now: datetime, max_age: timedelta) -> bool:
         """Say whether this may answer at *now*: asked recently enough, and nothing in it has expired since."""
-        return (
-            timedelta(0) <= now - self.at <= max_age
-            and (self.stale_since is None or now - self.stale_since <= self.site.offline_grace)
-            and self.workflow.expires(tuple(self.workflow.roles.values())) > now
-        )
+        return timedelta(0) <= now - self.at <= max_age and now < self.until()
 
 
 def drive(flow: Flow[T], repository: Repository, cache: Cache) -> T:

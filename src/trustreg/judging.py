@@ -7,9 +7,9 @@ has to guess why; and it is one of three, trusted, untrusted or unknown, whateve
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
-from trustreg.client import Trusted, Verifier
+from trustreg.client import Standing, Trusted, Verifier
 from trustreg.dialects import simple
 from trustreg.dialects.index import Instance, instances
 from trustreg.errors import (
@@ -31,7 +31,7 @@ from trustreg.errors import (
 )
 from trustreg.names import Digest, Reference
 from trustreg.policy import InCollection, Leaf, Policy, Reject, Rule, SignedByGpg, SignedByKey, leaves
-from trustreg.ports import Attached, Detached, Garbage, Message, OpenPgp, Registry, SignaturePlace
+from trustreg.ports import Attached, Detached, Garbage, Manifest, Message, OpenPgp, Registry, SignaturePlace, Vouched
 from trustreg.values import dataclass
 from trustreg.verify.policy import NO, UNKNOWN, YES, Answer, evaluate
 from trustreg.verify.signatures import holds
@@ -110,7 +110,15 @@ class Judge:
         self.policy, self._clock = policy, clock
         self._registry, self._places, self._openpgp, self._collections = registry, places, openpgp, collections
 
-    def judge(self, image: Reference, now: datetime, *, platform: str | None = None, whole: bool = False) -> Decision:
+    def judge(
+        self,
+        image: Reference,
+        now: datetime,
+        *,
+        platform: str | None = None,
+        whole: bool = False,
+        served: Callable[[], Manifest] | None = None,
+    ) -> Decision:
         """Say whether *image* may be used. Nothing is raised but what is wrong with settings.
 
         By tag, the digest is that of what the registry serves now, and signatures have to be of that; with tag and
@@ -122,6 +130,7 @@ class Judge:
             platform: Of an index, judge only what may be pulled for this one, ``linux/arm64``, where the rule is about
                 instances.
             whole: Ask all requirements, also where some have decided, to show them to people.
+            served: Returns what the registry serves for it, where somebody asks that otherwise.
 
         Raises:
             InputError: A setting cannot be used.
@@ -129,7 +138,7 @@ class Judge:
         logical = self.policy.logical(image)
         rule = self.policy.rule(logical)
         try:
-            digest, parts = self._parts(image, rule, platform)
+            digest, parts = self._parts(image, rule, platform, served)
         except (UntrustedError, UnavailableError) as exc:
             return _decide(image, logical, rule, None, (), exc)
         asking = _Asking(self, image, logical, digest, now)
@@ -146,13 +155,27 @@ class Judge:
                 break
         return _decide(image, logical, rule, digest, tuple(judged), None)
 
-    def _parts(self, image: Reference, rule: Rule, platform: str | None) -> tuple[Digest | None, tuple[Judged, ...]]:
+    def standing(self, image: Reference, now: datetime) -> tuple[Standing, ...]:
+        """Return the collections that are asked about *image*, as they stand at *now*.
+
+        As long as they and the digest of the image are the same, what collections say of it is the same.
+
+        Raises:
+            UntrustedError, UnavailableError: That could not be found out.
+        """
+        logical = self.policy.logical(image)
+        asked = (leaf for leaf in leaves(self.policy.rule(logical).require) if isinstance(leaf, InCollection))
+        return tuple(one for leaf in asked for one in self._collections(leaf).standing(logical.gun, now))
+
+    def _parts(
+        self, image: Reference, rule: Rule, platform: str | None, ask: Callable[[], Manifest] | None
+    ) -> tuple[Digest | None, tuple[Judged, ...]]:
         """Return the digest of *image*, and the manifests of it that have to be judged."""
         if all(isinstance(leaf, Reject) for leaf in leaves(rule.require)):
             return image.digest, (_part(image.digest or _NO_DIGEST, "image"),)
         if image.digest and rule.of == "index":
             return image.digest, (_part(image.digest, "image"),)
-        served = self._registry.manifest(replace(image, tag=None) if image.digest else image)
+        served = ask() if ask else self._registry.manifest(replace(image, tag=None) if image.digest else image)
         listed = instances(served.media_type, served.raw)
         if not listed:
             return served.digest, (_part(served.digest, "image"),)
@@ -169,11 +192,11 @@ class Judge:
         """Return where signatures are looked for."""
         return self._places(asked, logical)
 
-    def by_gpg(self, leaf: SignedByGpg, message: Message, now: datetime) -> tuple[bytes, str, str]:
-        """Return what *message* says, and the key of *leaf* that signed it: as people call it, and its fingerprint."""
+    def by_gpg(self, leaf: SignedByGpg, message: Message, now: datetime) -> tuple[Vouched, str]:
+        """Return what *message* says, and what people call the key of *leaf* that signed it."""
         vouched = self._openpgp.verify(tuple(key.raw for key in leaf.keys), message.raw, now)
         name = next((key.name for key in leaf.keys if vouched.fingerprint in key.fingerprints), "")
-        return vouched.content, name or vouched.fingerprint, vouched.fingerprint
+        return vouched, name or vouched.fingerprint
 
     def in_collection(self, leaf: InCollection, image: Reference, now: datetime) -> tuple[Trusted, ...]:
         """Return what each role that *leaf* requires says of *image*, or else one of the roles whose word counts."""
@@ -261,7 +284,7 @@ class _Asking:
                 nearest = TooLargeError(f"what is kept with {part.digest}", _MOST_TRIED, "signatures")
                 break
             try:
-                payload, called, by = self._vouched(leaf, found)
+                payload, called, by, expires = self._vouched(leaf, found)
                 self._require(payload, leaf, part.digest, asked, found.where, called)
             except UntrustedError as exc:
                 nearest = exc if nearest is None or _RANK.get(type(exc), 0) > _RANK.get(type(nearest), 0) else nearest
@@ -284,6 +307,7 @@ class _Asking:
                     "where": found.where,
                     "creator": payload.creator,
                     "timestamp": payload.timestamp,
+                    **({"expires": expires} if expires else {}),
                 },
             )
         error: TrustregError
@@ -296,8 +320,8 @@ class _Asking:
             error = nearest
         return replace(_refused(leaf, name, error), warnings=signatures.warnings())
 
-    def _vouched(self, leaf: SignedByGpg | SignedByKey, found: Message | Detached) -> tuple[simple.Payload, str, str]:
-        """Return what *found* says, if a key of *leaf* signed it: who, as people call it, and the fingerprint.
+    def _vouched(self, leaf: SignedByGpg | SignedByKey, found: Message | Detached) -> "_Said":
+        """Return what *found* says, if a key of *leaf* signed it.
 
         Raises:
             UntrustedError: None did.
@@ -306,16 +330,16 @@ class _Asking:
         if isinstance(leaf, SignedByGpg):
             assert isinstance(found, Message)  # noqa: S101
             try:
-                content, called, by = self._judge.by_gpg(leaf, found, self._now)
+                vouched, called = self._judge.by_gpg(leaf, found, self._now)
             except GpgSignatureError as exc:
                 if any(exc.key in key.ids for key in leaf.keys):
                     raise
                 raise _OtherKeyError(found.where, exc.key, "it is by none of these keys") from exc
-            return simple.read(content), called, by
+            return _Said(simple.read(vouched.content), called, vouched.fingerprint, vouched.expires)
         assert isinstance(found, Detached)  # noqa: S101
         for key in leaf.keys:
             if holds(key.key, found.signature, found.payload):
-                return simple.read(found.payload, simple.COSIGN), key.name, key.fingerprint
+                return _Said(simple.read(found.payload, simple.COSIGN), key.name, key.fingerprint, None)
         raise _OtherKeyError(found.where, " or ".join(key.name for key in leaf.keys), "it is by none of these keys")
 
     @staticmethod
@@ -338,6 +362,15 @@ class _Asking:
                 self._places = self._judge.places(self._asked, self._logical)
             self._found[digest, kind] = _Signatures(self._places, digest, kind)
         return self._found[digest, kind]
+
+
+class _Said(NamedTuple):
+    """What a signature says: who made it, as people call the key, and its fingerprint; and when it ends, if it does."""
+
+    payload: simple.Payload
+    called: str
+    by: str
+    expires: datetime | None
 
 
 class _Signatures:

@@ -293,11 +293,15 @@ class WritablePlace(SignaturePlace, Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Vouched:
-    """What a GPG key signed: ``fingerprint`` is that of its primary key, ``made`` when it says that it signed."""
+    """What a GPG key signed: ``fingerprint`` is that of its primary key, ``made`` when it says that it signed.
+
+    ``expires`` is when the signature or that key does, if one of them says so.
+    """
 
     content: bytes = field(repr=False)
     fingerprint: str
     made: datetime
+    expires: datetime | None = None
 
 
 class OpenPgp(Protocol):

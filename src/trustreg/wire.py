@@ -23,6 +23,7 @@ from trustreg.errors import (
     TrustregError,
     UnsignedError,
 )
+from trustreg.io.known import NOTHING
 from trustreg.names import ROOT, SNAPSHOT, TARGETS, Gun, Reference
 from trustreg.policy import InCollection, leaves
 from trustreg.values import dataclass
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from trustreg.io.download import Progress
     from trustreg.io.http import Timeouts
     from trustreg.io.keystore import FileKeyStore
+    from trustreg.io.known import Known
     from trustreg.io.mirror import Pushed
     from trustreg.io.notary import NotaryServer
     from trustreg.io.passphrases import Passphrases
@@ -116,6 +118,7 @@ class Wiring:
         self._lock = Lock()
         self._beside = beside
         self._timeouts: Timeouts | None = None
+        self._known: Known = NOTHING
 
     @cached_property
     def _now(self) -> datetime:
@@ -183,8 +186,12 @@ class Wiring:
         with ThreadPoolExecutor(max_workers=min(len(images), _AT_ONCE)) as pool:
             return list(pool.map(judge, images))
 
-    def judge(self, policy: Policy) -> Judge:
+    def judge(self, policy: Policy, reuse: timedelta = timedelta(0)) -> Judge:
         """Return who judges images by *policy*.
+
+        Args:
+            policy: The rules.
+            reuse: How long a collection that was read may answer again at least, whatever the policy says of it.
 
         Raises:
             SettingError: What it says of a collection cannot be used.
@@ -197,7 +204,7 @@ class Wiring:
         def reader(leaf: InCollection) -> client.Verifier:
             key = replace(leaf, path="", roles=())
             if key not in readers:
-                readers[key] = self._reader(leaf, Path(policy.source))
+                readers[key] = self._reader(leaf, Path(policy.source), reuse)
             return readers[key]
 
         for rule in (*policy.rules.values(), policy.default):
@@ -264,7 +271,7 @@ class Wiring:
         ]
         return [(self._signatures(name, spelled), name) for spelled, name in named]
 
-    def _reader(self, leaf: InCollection, policy: Path) -> client.Verifier:
+    def _reader(self, leaf: InCollection, policy: Path, reuse: timedelta = timedelta(0)) -> client.Verifier:
         """Return the reader of the collections that *leaf*, of the policy at a path, is about."""
         from trustreg.io.settings import Layer, Setting, of_place
 
@@ -276,10 +283,10 @@ class Wiring:
             said["first_use"] = Setting("first_use", value=False, source=source)
         if leaf.offline_grace is not None:
             said["offline_grace"] = Setting("offline_grace", leaf.offline_grace, source)
-        layer = Layer(said)
+        layer, max_age = Layer(said), max(leaf.max_age, reuse)
         if places:
-            return self._with(self._config.elsewhere(layer), beside=self._config).verifier(leaf.max_age)
-        return self._with(self._config.demanding(layer), beside=self._beside).verifier(leaf.max_age)
+            return self._with(self._config.elsewhere(layer), beside=self._config).verifier(max_age)
+        return self._with(self._config.demanding(layer), beside=self._beside).verifier(max_age)
 
     def manifest(self, reference: Reference) -> Manifest:
         """Return what the registry of *reference* serves: this is the port ``Registry``."""
@@ -341,7 +348,7 @@ class Wiring:
     def _with(self, config: Config, beside: Config | None = None) -> Wiring:
         flags = {name: value for name, value in self._flags.items() if name not in {"archive", "at"}}
         other = Wiring(flags, self._env, self._clock, self._trace, self._warn, self._hushed, beside)
-        other.__dict__["_config"] = config
+        other.__dict__ |= {"_config": config, "_timeouts": self._timeouts, "_known": self._known}
         return other
 
     def seats(self, gun: Gun, now: datetime) -> tuple[Seat, ...]:
@@ -856,6 +863,12 @@ class Wiring:
         other.__dict__ |= {"_now": self._now, "_timeouts": timeouts}
         return other
 
+    def serving(self, env: Mapping[str, str], timeouts: Timeouts, known: Known) -> Wiring:
+        """Return the same for who judges for others: with the logins in *env*, in time, and with what is *known*."""
+        other = Wiring(self._flags, env, self._clock, self._trace, self._warn)
+        other._timeouts, other._known = timeouts, known
+        return other
+
     def credentials(self) -> DockerCredentials:
         """Return the logins that are here."""
         return self._credentials
@@ -947,7 +960,13 @@ class Wiring:
 
             way, named, dialect = self._way(settings), settings.named_server, Notary1()
             repository = NotaryServer(
-                way, self._credentials, settings.server, settings.served_as, write=write, named=named
+                way,
+                self._credentials,
+                settings.server,
+                settings.served_as,
+                write=write,
+                named=named,
+                known=self._known,
             )
         return client.Site(
             gun=gun,
@@ -989,7 +1008,11 @@ class Wiring:
         settings = self._located(gun)
         aliases = {str(gun): f"{settings.registry}/{settings.repository}"}
         registry = HttpRegistry(
-            self._way(settings), self._credentials, aliases=aliases, headers=self._credentials.headers()
+            self._way(settings),
+            self._credentials,
+            aliases=aliases,
+            headers=self._credentials.headers(),
+            known=self._known,
         )
         with self._lock:
             return self._registries.setdefault(gun, registry)

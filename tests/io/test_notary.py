@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from email import message_from_bytes
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -45,7 +45,7 @@ def make(
     env: dict[str, str] | None = None,
     write: bool = False,
     trace: Callable[[str], None] | None = None,
-    **how: bool,
+    **how: Any,
 ) -> NotaryServer:
     http = Http({}, Tls({}, str(home), system=()), timeouts=Timeouts(5, 5, 10), trace=trace)
     return NotaryServer(Auth(http), DockerCredentials(env or {}, str(home)), url, Gun(gun), write=write, **how)

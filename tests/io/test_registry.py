@@ -29,7 +29,7 @@ from trustreg.io.tls import Tls, TlsFiles
 from trustreg.names import Digest, Reference
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
 
     from scripts.images import Family
@@ -45,7 +45,7 @@ def make(
     ca: Path | None = None,
     insecure: tuple[str, ...] = (),
     trace: Callable[[str], None] | None = None,
-    **more: Mapping[str, str],
+    **more: Any,
 ) -> HttpRegistry:
     tls = Tls({}, str(home), {"*": TlsFiles(ca=str(ca))} if ca else None, system=())
     http = Http({}, tls, insecure=insecure, timeouts=Timeouts(5, 5, 10), trace=trace)

@@ -49,6 +49,7 @@ class Authority:
         ends: datetime | None = None,
         between: bool = False,
         whole: bool = True,
+        kind: trustme.KeyType = trustme.KeyType.ECDSA,
     ) -> KeyPair:
         """
         Certify a server called *name* by whatever *hosts*.
@@ -61,9 +62,10 @@ class Authority:
             ends: Until when.
             between: Have a CA between this one and the server issue it.
             whole: Have the file hold the certificate of that one, too.
+            kind: Of its key.
         """
         issuer = trustme.CA(self._ca, organization_name=self._name) if between else self._ca
-        leaf = issuer.issue_cert(*hosts, common_name=common_name, not_before=begins, not_after=ends)
+        leaf = issuer.issue_cert(*hosts, common_name=common_name, not_before=begins, not_after=ends, key_type=kind)
         pair = self._issue(name, leaf)
         if not whole:
             pair.cert.write_bytes(leaf.cert_chain_pems[0].bytes())

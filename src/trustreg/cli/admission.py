@@ -4,6 +4,7 @@ import sys
 
 import click
 
+from trustreg.cli.admission_serve import serve
 from trustreg.cli.entry import EXIT_REFUSED, EXIT_UNKNOWN
 from trustreg.cli.options import DURATION, by_policy
 from trustreg.cli.render import print_json, say
@@ -53,3 +54,6 @@ def review(ctx: click.Context, wiring: Wiring, *, mutating: bool, timeout: objec
     if not found.allowed:
         refused = any(one.verdict == "untrusted" for one in found.images if not one.allowed)
         ctx.exit(EXIT_REFUSED if refused else EXIT_UNKNOWN)
+
+
+admission.add_command(serve)

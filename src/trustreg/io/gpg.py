@@ -158,7 +158,9 @@ class Keyring:
             raise GpgSignatureError(opened.issuer, f"it claims to be from the future, {made:%Y-%m-%dT%H:%M:%SZ}")
         if answer.content != opened.content:
             raise GpgSignatureError(opened.issuer, "gpg read something else in it")
-        return Vouched(content=opened.content, fingerprint=key.fingerprint, made=made)
+        ends = [datetime.fromtimestamp(int(fields[3]), UTC)] if int(fields[3]) else []
+        expires = min([*ends, *([key.expires] if key.expires else [])], default=None)
+        return Vouched(content=opened.content, fingerprint=key.fingerprint, made=made, expires=expires)
 
 
 def remove_homes() -> None:

@@ -20,6 +20,8 @@ from trustreg.errors import ConflictError, PublishRefusedError, ServerError, Set
 from trustreg.io.address import Url, without_secrets
 from trustreg.io.auth import Access
 from trustreg.io.http import api_errors, plain, refusal
+from trustreg.io.known import NOTHING, is_of
+from trustreg.names import Digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from trustreg.io.auth import Auth
     from trustreg.io.docker import Credential, DockerCredentials
     from trustreg.io.http import Reply
+    from trustreg.io.known import Known
     from trustreg.names import Gun
     from trustreg.verify.requests import Want
 
@@ -47,6 +50,7 @@ class NotaryServer:
             ``NOTARY_AUTH``, which does not say whom it is for, is then for nobody.
         copies: The collection is signed elsewhere, and this server gets a copy: only logins for its own host are shown
             to it, and none that is for where the collection is at home.
+        known: Keeps files that are asked for by their digest.
     """
 
     def __init__(
@@ -59,11 +63,12 @@ class NotaryServer:
         write: bool = False,
         named: bool = True,
         copies: bool = False,
+        known: Known = NOTHING,
     ) -> None:
         self._auth, self._credentials, self._gun = auth, credentials, gun
         self._base = _base(base)
         self._actions = "push,pull" if write else "pull"
-        self._named, self._copies = named, copies
+        self._named, self._copies, self._known = named, copies, known
 
     @property
     def where(self) -> str:
@@ -77,8 +82,14 @@ class NotaryServer:
             TooLargeError: The file is longer than ``want.limit``.
             UnavailableError: No answer could be had; :class:`OfflineError` if nobody answered at all.
         """
+        named = _NAMED.fullmatch(want.path)
+        digest = Digest("sha256", named[1]) if named else None
+        if digest and (kept := self._known.get(digest, want.limit)) is not None:
+            return kept
         reply = self._auth.get(self._url(want.path), self._access(self._actions), limit=want.limit)
         if reply.status == 200:
+            if digest and is_of(digest, reply.body):
+                self._known.put(digest, reply.body)
             return reply.body
         if reply.status == 404 and (_NEXT_ROOT.fullmatch(want.path) or self._says_absent(reply)):
             return None
@@ -302,6 +313,7 @@ def _fault(detail: Any) -> tuple[str, str]:
     return "", plain(detail, 400) if isinstance(detail, str) else ""
 
 
+_NAMED = re.compile(r".+\.([0-9a-f]{64})\.json")
 _NEXT_ROOT = re.compile(r"[0-9]+\.root\.json")
 _SHORT = 65_536  # bytes; the server has nothing to say
 _KEY = 262_144  # bytes, as the Go client allows

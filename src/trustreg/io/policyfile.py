@@ -16,7 +16,7 @@ from trustreg.io import yaml
 from trustreg.io.settings import read_unspoilt
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from trustreg.policy import GpgKey, PlainKey, Policy
     from trustreg.policy_table import Expected
@@ -34,21 +34,21 @@ class Looked(NamedTuple):
     elsewhere: Mapping[str, tuple[str, ...]]
 
 
-def load(path: Path) -> Policy:
-    """Read the policy at *path*.
+def load(path: Path, tell: Callable[[Path], None] = lambda _: None) -> Policy:
+    """Read the policy at *path*, and *tell* which files it consists of, as soon as they are opened.
 
     Raises:
         PolicyError: It is none, or a key is of no use.
         FileError: The file, or one that it names, cannot be read.
     """
-    return look(path).policy
+    return look(path, tell).policy
 
 
-def look(path: Path) -> Looked:
+def look(path: Path, tell: Callable[[Path], None] = lambda _: None) -> Looked:
     """Read the policy at *path*, and what else is in its file; raises what :func:`load` does."""
     if path.suffix == ".json":
-        return look_at_json(path)
-    files = _Files(path)
+        return look_at_json(path, tell)
+    files = _Files(path, tell)
     raw = files.read(path)
     tree = read_tree(raw, path)
     keys = _Keys(files, str(path), tree)
@@ -60,11 +60,11 @@ def look(path: Path) -> Looked:
     return Looked(files.sealed(policy), listed, {})
 
 
-def look_at_json(path: Path) -> Looked:
+def look_at_json(path: Path, tell: Callable[[Path], None] = lambda _: None) -> Looked:
     """Read the ``policy.json`` at *path*, whatever it is called; raises what :func:`load` does."""
     from trustreg.dialects import policyjson
 
-    files = _Files(path)
+    files = _Files(path, tell)
     raw = files.read(path)
     policy = policyjson.read(raw, str(path), files.named)
     return Looked(files.sealed(policy), {}, policyjson.elsewhere(raw))
@@ -90,10 +90,11 @@ def read_tree(raw: bytes, path: Path) -> yaml.Tree:
 class _Files:
     """The files that a policy consists of."""
 
-    def __init__(self, path: Path) -> None:
-        self._folder, self._all = path.parent, hashlib.sha256()
+    def __init__(self, path: Path, tell: Callable[[Path], None] = lambda _: None) -> None:
+        self._folder, self._all, self._tell = path.parent, hashlib.sha256(), tell
 
     def read(self, path: Path) -> bytes:
+        self._tell(path)
         raw = read_unspoilt(str(path))
         if raw is None:
             raise FileError(str(path), "there is no such file")

@@ -42,6 +42,9 @@ def pull(registry: HttpRegistry, reference: Reference, blob: Blob, what: str) ->
         ContentError: The registry serves other bytes.
         UnavailableError: No answer could be had.
     """
+    kept = registry.known.get(blob.digest, blob.size)
+    if kept is not None and blob_of(kept) == blob:
+        return kept
     reply = registry.ask(
         reference,
         "pull",
@@ -52,6 +55,7 @@ def pull(registry: HttpRegistry, reference: Reference, blob: Blob, what: str) ->
         raise refusal(reply, "its manifest lists this, so the registry is damaged" if reply.status == 404 else None)
     if (found := blob_of(reply.body)) != blob:
         raise ContentError(what, str(blob.digest), str(found.digest))
+    registry.known.put(blob.digest, reply.body)
     return reply.body
 
 

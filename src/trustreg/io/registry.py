@@ -27,6 +27,7 @@ from trustreg.errors import (
 from trustreg.io.address import Url, without_secrets
 from trustreg.io.auth import Access
 from trustreg.io.http import PlainServerError, api_errors, plain, refusal
+from trustreg.io.known import NOTHING
 from trustreg.names import Digest
 from trustreg.ports import Manifest
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from trustreg.io.auth import Auth
     from trustreg.io.docker import DockerCredentials
     from trustreg.io.http import Reply
+    from trustreg.io.known import Known
     from trustreg.names import Reference
 
 T = TypeVar("T")
@@ -50,6 +52,7 @@ class HttpRegistry:
         aliases: Where images really are: ``{"docker.io": "mirror.example:5000/hub"}``, keys and values without tag;
             a value may begin with ``http://`` or ``https://``. The longest key wins.
         headers: Sent along to registries.
+        known: Keeps manifests and blobs by digest.
     """
 
     def __init__(
@@ -59,9 +62,11 @@ class HttpRegistry:
         *,
         aliases: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
+        known: Known = NOTHING,
     ) -> None:
         self._auth, self._credentials = auth, credentials
         self._aliases, self._headers = aliases or {}, headers or {}
+        self.known = known
         self._schemes: dict[str, str] = {}  # what a host was found to speak
 
     def manifest(self, reference: Reference) -> Manifest:
@@ -75,6 +80,8 @@ class HttpRegistry:
         """
         place = self._place(reference)
         by_digest = None if reference.tag else reference.digest
+        if by_digest and (kept := self._kept(by_digest)):
+            return kept
         reply = self._get(place, str(by_digest or reference.tag))
         if reply.status == 404 and (missing := unknown(reply)):
             raise NotInRegistryError(reference.repository if missing == "NAME_UNKNOWN" else str(reference))
@@ -86,7 +93,10 @@ class HttpRegistry:
         claimed = reply.headers.get("docker-content-digest", str(digest))
         if self._auth.http.trace and claimed != str(digest):
             self._auth.http.trace(f"{reply.url}: it claims {plain(claimed, 80)} and serves {digest}")
-        return Manifest(media_type=_media_type(reply), digest=digest, raw=reply.body)
+        media_type, said = _media_type(str(reply.url), reply.media_type, reply.body)
+        if said:  # its digest vouches for that, too
+            self.known.put(digest, reply.body)
+        return Manifest(media_type=media_type, digest=digest, raw=reply.body)
 
     def digest(self, reference: Reference) -> Digest | None:
         """Return the digest of what the registry says that it has for *reference*; ``None`` where it has none.
@@ -140,6 +150,16 @@ class HttpRegistry:
     def headers(self) -> Mapping[str, str]:
         """What is sent along to registries."""
         return self._headers
+
+    def _kept(self, digest: Digest) -> Manifest | None:
+        raw = self.known.get(digest, LARGEST)
+        if raw is None:
+            return None
+        try:
+            media_type, said = _media_type("what is kept", "", raw)
+        except ServerError:
+            return None
+        return Manifest(media_type=media_type, digest=digest, raw=raw) if said else None
 
     def _place(self, reference: Reference) -> _Place:
         name = reference.repository
@@ -217,20 +237,20 @@ def _digest(raw: bytes, algorithm: str) -> Digest:
     return Digest(algorithm, hashlib.new(algorithm, raw).hexdigest())
 
 
-def _media_type(reply: Reply) -> str:
-    """Return what the manifest is, which its bytes and the registry have to agree on."""
+def _media_type(where: str, declared: str, raw: bytes) -> tuple[str, bool]:
+    """Return what the manifest *raw* is, which its bytes and the registry have to agree on; and whether it says so."""
     import orjson
 
     def refused(problem: str, hint: str | None = None) -> ServerError:
-        return ServerError(str(reply.url), reply.status, problem, hint)
+        return ServerError(where, 200, problem, hint)
 
     try:
-        content = orjson.loads(reply.body)
+        content = orjson.loads(raw)
     except ValueError:
         content = None
     if not isinstance(content, dict):
         raise refused("what it serves is no manifest")
-    declared, inside = reply.media_type, content.get("mediaType")
+    inside = content.get("mediaType")
     if declared.startswith(_SCHEMA_1) or content.get("schemaVersion") == 1:
         raise refused("it serves a schema 1 manifest, whose digest is not that of an image", "push the image again")
     kind = declared if declared in MEDIA_TYPES else inside
@@ -241,7 +261,7 @@ def _media_type(reply: Reply) -> str:
     parts = {name.casefold() for name in content}  # in which case ever: that is how Docker and others read them
     if "manifests" in parts and (kind not in _INDEXES or not parts.isdisjoint({"config", "layers", "fslayers"})):
         raise refused("what it serves is a manifest and an index at once")
-    return str(kind)
+    return str(kind), inside is not None
 
 
 _HUB = "docker.io"

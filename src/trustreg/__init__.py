@@ -18,6 +18,7 @@ TYPE_CHECKING = False  # importing it from typing takes as long as starting Pyth
 if TYPE_CHECKING:
     from typing import Any
 
+    from trustreg import admission
     from trustreg.agreement import Agreed
     from trustreg.aio import AsyncClient
     from trustreg.ceremony import Ceremony
@@ -111,6 +112,7 @@ __all__ = [
     "Verifier",
     "Witness",
     "__version__",
+    "admission",
     "trust",
 ]
 
@@ -152,6 +154,8 @@ _HOMES = {
 
 def __getattr__(name: str) -> "Any":
     """Import a public name when it is first used: ``import trustreg`` does no work."""
+    if name == "admission":
+        return import_module("trustreg.admission")
     for module, names in _HOMES.items():
         if name in names:
             return getattr(import_module(f"trustreg.{module}"), name)

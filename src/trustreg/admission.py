@@ -1,7 +1,7 @@
 """The use case of who admits objects to a cluster: a review goes in, the answer comes out.
 
->>> from trustreg import admission
->>> answer = admission.review(document, decide, policy.admission, now)
+>>> import trustreg
+>>> answer = trustreg.admission.review(document, decide, policy.admission, now)
 
 Nothing outside is touched here. Images are judged by a callable, and owners are fetched by one; so any webhook can use
 it, whatever its framework.
@@ -497,10 +497,10 @@ def _images(obj: Mapping[str, Any], extractors: Sequence[Extractor]) -> set[tupl
 
 def _by_image(found: Iterable[Found]) -> dict[str, tuple[Found, ...]]:
     """Return what was found, by image."""
-    images: dict[str, tuple[Found, ...]] = {}
+    images: dict[str, list[Found]] = {}
     for one in found:
-        images[one.image] = (*images.get(one.image, ()), one)
-    return images
+        images.setdefault(one.image, []).append(one)
+    return {image: tuple(places) for image, places in images.items()}
 
 
 def _fetched(owners: Owners, reference: Mapping[str, Any], namespace: str) -> Mapping[str, Any] | None:

@@ -92,12 +92,17 @@ def test_scopes_from_the_most_specific_to_everything() -> None:
         "*.example",
         "",
     ]
+    assert list(scopes(Reference.parse("reg.example:443/a:1"))) == [
+        *("reg.example:443/a:1", "reg.example:443/a", "reg.example:443"),
+        *("reg.example/a:1", "reg.example/a", "reg.example"),
+        *("*.example", ""),
+    ]
     assert next(iter(scopes(Reference.parse(f"{REPO}@{DIGEST}")))) == f"{REPO}@{DIGEST}"
     assert next(iter(scopes(Reference.parse(f"{REPO}:1.0@{DIGEST}")))) == f"{REPO}:1.0"
 
 
 labels = st.text("abcz09", min_size=1, max_size=4)
-hosts = st.builds("{}.{}{}".format, labels, labels, st.sampled_from(["", ":5000"])) | st.just("localhost:80")
+hosts = st.builds("{}.{}{}".format, labels, labels, st.sampled_from(["", ":5000", ":443"])) | st.just("localhost:80")
 paths = st.lists(labels, min_size=1, max_size=3).map("/".join)
 ends = st.sampled_from([":1.0", f"@{DIGEST}", f":v2@{DIGEST}", ""])
 images = st.builds("{}/{}{}".format, hosts, paths, ends).map(Reference.parse)

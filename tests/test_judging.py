@@ -403,6 +403,27 @@ def test_docker_hub_has_one_name(name: str) -> None:
     assert policy.rule(policy.logical(Reference.parse(f"{name}-else"))) is policy.default
 
 
+@pytest.mark.parametrize(
+    ("name", "scope"),
+    [
+        ("registry.example:05000/app:1.0", "registry.example:5000/app"),
+        ("REGISTRY.example:05000/app:1.0", "registry.example:5000"),
+        ("[::1]:05000/app:1.0", "[::1]:5000/app"),
+        ("registry.example:443/app:1.0", "registry.example/app"),
+        ("registry.example:0443/app:1.0", "registry.example/app:1.0"),
+    ],
+)
+def test_a_port_has_one_spelling(name: str, scope: str) -> None:
+    """
+    Zeros in front of it, or that of https said, lead to the same registry, and so to the same rule.
+    """
+    rule, loose = Rule(scope=scope, require=Reject(path="r")), Rule(scope="*.example", require=AcceptAnything(path="l"))
+    rules = {one.scope: one for one in (rule, loose)}
+    policy = Policy(rules=rules, default=Rule(scope="", require=AcceptAnything(path="d")))
+
+    assert policy.rule(policy.logical(Reference.parse(name))) is rule
+
+
 def test_an_alias_is_judged_by_the_name_that_was_signed() -> None:
     """
     What a mirror serves is asked of it, and has to be signed under the logical name; the pin is at the mirror.

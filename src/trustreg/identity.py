@@ -96,10 +96,13 @@ def scopes(image: Reference) -> Iterator[str]:
     """Yield the scopes that cover *image*, the most specific first.
 
     They are the name with its tag, or its digest where it has no tag; ``host:port/a/b``, ``host:port/a`` and
-    ``host:port``; then ``*.sub.domain`` and so on, without port; and at last "", which covers everything.
+    ``host:port``; the same without the port 443, which is there if none is said; then ``*.sub.domain`` and so on,
+    without port; and at last "", which covers everything.
     """
-    yield str(replace(image, digest=None) if image.tag else image)
-    yield from prefixes(image.repository)
+    for domain in dict.fromkeys((image.domain, image.domain.removesuffix(":443"))):
+        named = replace(image, domain=domain, digest=None if image.tag else image.digest)
+        yield str(named)
+        yield from prefixes(named.repository)
     host, _, port = image.domain.rpartition(":")
     host = host if port.isdigit() and host else image.domain
     while "." in host:

@@ -317,10 +317,12 @@ class Policy:
     def logical(self, image: Reference) -> Reference:
         """Return the name under which *image* is signed, where it is called otherwise in a mirror.
 
-        Its host is in lower case, and Docker Hub's images are called as always: nobody gets around a rule by the way
-        that a name is written.
+        Its host is in lower case, its port without zeros in front, and Docker Hub's images are called as always: nobody
+        gets around a rule by the way that a name is written.
         """
-        name = Reference.plain(f"{image.domain.lower()}/{image.path}", None, None).repository
+        host, colon, port = image.domain.lower().rpartition(":")
+        domain = f"{host}:{int(port)}" if colon and port.isdecimal() else image.domain.lower()
+        name = Reference.plain(f"{domain}/{image.path}", None, None).repository
         prefix = next((prefix for prefix in prefixes(name) if prefix in self.aliases), "")
         name = f"{self.aliases[prefix]}{name[len(prefix) :]}" if prefix else name
         return Reference.plain(name, image.tag, image.digest)

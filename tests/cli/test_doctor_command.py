@@ -57,6 +57,17 @@ def test_a_report_is_for_programs(begun: Desk) -> None:
     assert "unsigned" in codes["trust server"]
 
 
+@pytest.mark.parametrize("name", ["localhost", "localhost:5000", "trust.example", "trust.example:443", "10.0.0.1:5000"])
+def test_a_server_without_its_scheme_is_no_image(desk: Desk, name: str) -> None:
+    """
+    It would be one of Docker Hub, which nobody means.
+    """
+    said = desk.run("doctor", name)
+
+    assert (said.code, said.out) == (2, "")
+    assert f"a server is named by its URL, https://{name}" in said.err
+
+
 @pytest.mark.parametrize("words", [(), ("Registry.example/UPPER",), ("ftp://x",), ("https://bob:s3cret@x",)])
 def test_what_cannot_be_looked_at_is_usage(desk: Desk, words: tuple[str, ...]) -> None:
     """

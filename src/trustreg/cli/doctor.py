@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -55,6 +56,9 @@ def doctor(ctx: click.Context, wiring: Wiring, targets: tuple[str, ...], as_: st
 def _target(text: str, ctx: click.Context) -> Reference | str:
     parameter = next(param for param in ctx.command.params if param.name == "targets")
     if "://" not in text:
+        if "/" not in text and _SERVER.fullmatch(text):
+            problem = f"{text!r} would be an image of Docker Hub: a server is named by its URL, https://{text}."
+            raise click.BadParameter(problem, ctx, parameter)
         image: Reference = IMAGE.convert(text, parameter, ctx)
         return image
     try:
@@ -102,4 +106,5 @@ def _print(report: Report) -> None:
     say(f"{failed} broken{more}, {warned} to keep an eye on, of {len(found)} that were looked at")
 
 
+_SERVER = re.compile(r"localhost(:[0-9]+)?|[^@:]+\.[^@:]+:[0-9]+|[^@:]+\.[A-Za-z][^@:.]+")  # it has a port, or a domain
 _MARKS = {OK: "ok", WARNING: "warning", FAILED: "FAILED", UNKNOWN: "unknown", SKIPPED: "skipped"}

@@ -314,6 +314,11 @@ class Wiring:
         """Say whether the collection of *gun* is in a store, and not on a trust server."""
         return self._config.site(gun).store is not None
 
+    def unplaced(self, gun: Gun) -> bool:
+        """Say whether nobody has set where the collection of *gun* is, and its registry is taken for a trust server."""
+        settings = self._config.site(gun)
+        return settings.store is None and not settings.named_server
+
     def require_store(self, gun: Gun, what: str) -> None:
         """Require the collection of *gun* to be in a store, for *what*; raise :class:`SettingError`."""
         if not self.stored(gun):

@@ -126,6 +126,20 @@ def test_results_to_stdout_the_rest_to_stderr(begun: Desk, tmp_path: Path) -> No
     ]
 
 
+def test_where_nobody_said_that_there_is_a_collection(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A policy may be what was meant, and that is said once. Where a server is named, it is not.
+    """
+    desk.push("1.0")
+    names = [f"{desk.gun}:1.0", f"{desk.gun}:2.0"]
+    named = desk.run("verify", *names)
+    monkeypatch.delenv("TRUSTREG_SERVER")
+    unnamed = desk.run("verify", *names)
+
+    assert (named.code, "--policy" in named.err) == (1, False)
+    assert (unnamed.code, unnamed.err.count("--policy")) == (3, 1)
+
+
 def test_as_json_all_verdicts_are_results(begun: Desk) -> None:
     """
     As JSON everything is on stdout, refusals too, with their facts; standard error is silent.

@@ -7,12 +7,16 @@ import click
 from trustreg.cli.entry import exit_code
 from trustreg.cli.options import IMAGE, judging
 from trustreg.cli.progress import progress
-from trustreg.cli.render import moment, print_json, print_verdict, spell_verdict
+from trustreg.cli.render import moment, print_json, print_verdict, say, spell_verdict
 from trustreg.client import Unknown, Untrusted
+from trustreg.errors import NoTrustDataError, ServerError, TlsError
 from trustreg.names import Reference
 from trustreg.wire import Wiring
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from trustreg.client import Verdict
     from trustreg.policy import Policy
 
 
@@ -104,8 +108,20 @@ def verify(
     else:
         for verdict in verdicts:
             print_verdict(verdict)
+        _advise(ctx, wiring, zip(images, verdicts, strict=True))
     codes = [exit_code(verdict.error) for verdict in verdicts if isinstance(verdict, Untrusted | Unknown)]
     ctx.exit(min(codes, default=0))  # refused comes before a wrong setting, that before not knowing
+
+
+def _advise(ctx: click.Context, wiring: Wiring, judged: "Iterable[tuple[Reference, Verdict]]") -> None:
+    """Say what else may be meant, where a registry was taken for a trust server, and is none."""
+    failed = [image for image, verdict in judged if isinstance(getattr(verdict, "error", None), _NO_COLLECTION)]
+    if any(wiring.unplaced(image.gun) for image in failed) and not ctx.params["archive"]:
+        say(
+            "trustreg: nobody has said where collections are: --server or --store does; images that keys have signed, "
+            "and no collection, are judged by a policy: --policy",
+            err=True,
+        )
 
 
 def _by_policy(
@@ -127,3 +143,6 @@ def _by_policy(
             print_decision(decision)
     codes = [exit_code(decision.error) for decision in decisions if decision.error and not decision.allowed]
     ctx.exit(min(codes, default=0))
+
+
+_NO_COLLECTION = (NoTrustDataError, ServerError, TlsError)

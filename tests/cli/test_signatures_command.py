@@ -237,6 +237,8 @@ def test_all_of_them_but_what_cannot_be_read(bench: Bench) -> None:
     assert [(one["kind"], one["claims"]) for one in bench.listed()["signatures"]] == [("gpg", None)]
     document = bench.desk.json("signatures", "signatures", "remove", "--all", "--yes", bench.image)
     assert [row["result"] for row in document["signatures"]] == ["left"]
+    nothing = bench.desk.run("signatures", "remove", "--all", "--from", "tag", bench.image)
+    assert (nothing.code, nothing.out, "has no signatures" in nothing.err) == (0, "", True)
 
 
 def test_what_the_registry_has_no_more_can_be_cleared(bench: Bench) -> None:

@@ -231,6 +231,7 @@ def test_without_an_answer_nothing_is_decided(shop: Shop, people: People, gpg: G
 
     assert (away.returncode, away.stdout) == (3, "")
     assert "could not find out" in away.stderr
+    assert away.stderr.count("127.0.0.1:9 cannot be reached") == 1
     assert (warned.returncode, "unknown, and rule" in warned.stdout) == (0, True)
     assert "not enforced" in warned.stderr
     with docker_registry() as gone:

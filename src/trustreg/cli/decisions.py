@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 def print_decision(decision: Decision) -> None:
     """Print *decision* for people: what may be used on stdout, beginning with the name to use; all else on stderr."""
     for warning in decision.warnings:
+        if warning in str(decision.error):  # what went wrong may have decided
+            continue
         say(f"trustreg: note on {decision.image}: {warning}", err=True)
     rule = decision.rule
     if decision.error is None:

@@ -125,7 +125,7 @@ def copy(
         for one in done:
             _print_copied(one)
         if not done:
-            say(f"{image} has no signatures in the places that were looked at", err=True)
+            _say_nothing_is_there(image)
     ctx.exit(_code(done))
 
 
@@ -175,7 +175,7 @@ def remove(
     readable = [one for one in kept if one.claims]
     wanted = readable if everything else attachments.chosen(readable, ids)
     if everything and wanted:
-        confirm(f"Remove {len(wanted)} signatures of {image} from {', '.join(named)}?", yes=yes)
+        confirm(f"Remove {len(wanted)} signature{'s' * (len(wanted) > 1)} of {image} from {', '.join(named)}?", yes=yes)
     done = [*(one for one in found if isinstance(one, Failed)), *attachments.remove(work.image, wanted, there)]
     done += (one for one in kept if everything and not one.claims)
     if as_ == "json":
@@ -187,6 +187,8 @@ def remove(
             say(f"{one.id[:12]}  removed from {one.found.where}")
         else:
             _complain_of(one, "stays, as it cannot be read")
+    if as_ == "text" and not done:
+        _say_nothing_is_there(image)
     ctx.exit(EXIT_UNKNOWN if any(isinstance(one, Failed) for one in done) else 0)
 
 
@@ -257,6 +259,10 @@ def _print_copied(one: Copied | Kept | Failed) -> None:
         _print_failed(one)
     else:
         _complain_of(one, "is not copied")
+
+
+def _say_nothing_is_there(image: Reference) -> None:
+    say(f"{image} has no signatures in the places that were looked at", err=True)
 
 
 def _print_failed(one: Failed) -> None:

@@ -136,7 +136,7 @@ def import_(wiring: Wiring, files: tuple[Path, ...], role: str | None, gun: str 
 
 
 @key.command()
-@click.argument("start", metavar="ID", required=False)
+@click.argument("start", metavar="[ID]", required=False)
 @click.option("-o", "--output", type=_PATH, metavar="FILE", help="Write a new FILE rather than to stdout.")
 @click.option("--public", is_flag=True, help="The public key, which is no secret.")
 @click.option("--gpg", metavar="KEY", help="The public key of this GPG key that is here, in ASCII armour.")

@@ -10,7 +10,7 @@ import click
 from trustreg.cli.decisions import explain as explained
 from trustreg.cli.decisions import spell_decisions
 from trustreg.cli.entry import EXIT_REFUSED, EXIT_UNKNOWN
-from trustreg.cli.options import DURATION, IMAGE, as_format, by_policy, reading
+from trustreg.cli.options import DURATION, IMAGE, as_format, by_policy, make_wiring, reading
 from trustreg.cli.progress import progress
 from trustreg.cli.render import print_json, say
 from trustreg.errors import ExistsError, PolicyError
@@ -68,9 +68,8 @@ _FILE = click.Path(path_type=Path)
 @click.option("--within", type=DURATION, default="30d", show_default=True, help="What ends within that time is.")
 @click.option("--strict", is_flag=True, help="End with 1 for a warning, too.")
 @as_format
-@reading
 @click.pass_context
-def lint(ctx: click.Context, wiring: Wiring, file: Path, within: timedelta, as_: str, *, strict: bool) -> None:
+def lint(ctx: click.Context, file: Path, within: timedelta, as_: str, *, strict: bool) -> None:
     """Say what is odd about the policy in FILE, though images may well be judged by it.
 
     Errors are what can never be as it is meant: rules that nothing reaches, and requirements that nobody can meet.
@@ -88,7 +87,7 @@ def lint(ctx: click.Context, wiring: Wiring, file: Path, within: timedelta, as_:
 
     try:
         policy, listed, elsewhere = look(file)
-        findings = find(policy, wiring.now(), within, listed=listed, elsewhere=elsewhere)
+        findings = find(policy, make_wiring({}).now(), within, listed=listed, elsewhere=elsewhere)
     except PolicyError as exc:
         findings = (refused(exc),)
     if as_ == "json":
@@ -151,8 +150,7 @@ def test(ctx: click.Context, wiring: Wiring, file: Path, table: Path, as_: str, 
 @policy.command("import", short_help="Make a policy of the policy.json of containers.")
 @click.argument("file", type=_FILE)
 @click.option("-o", "--output", type=_FILE, metavar="FILE", help="Write the policy to this new file.")
-@reading
-def import_(wiring: Wiring, file: Path, output: Path | None) -> None:
+def import_(file: Path, output: Path | None) -> None:
     """Write a policy that decides as FILE, a policy.json, does.
 
     What cannot be taken over is said in its comments: it is left out where it is for no image in a registry, and
@@ -167,7 +165,6 @@ def import_(wiring: Wiring, file: Path, output: Path | None) -> None:
     from trustreg.io.policyfile import look_at_json
     from trustreg.policy_import import write
 
-    del wiring  # nothing that can be set matters here
     if output and output.exists():
         raise ExistsError(str(output))
     looked = look_at_json(file)

@@ -138,7 +138,7 @@ class _Reading:
             self._refuse(line, f"the tag {event.tag} is not for here")
         sort, value, end = "plain", getattr(event, "value", None), event
         if kind == "ScalarEvent":
-            sort = "text" if event.style or event.tag in _TEXT else "plain"
+            sort = "text" if event.tag in _TEXT or (event.style and event.tag != _MERGE) else "plain"
         elif kind == "SequenceStartEvent":
             sort, value = "list", []
             while type(end := next(self._events)).__name__ != "SequenceEndEvent":
@@ -164,23 +164,31 @@ class _Reading:
         return scalar(node.value) if node.kind == "plain" else node.value
 
     def members(self, node: _Node) -> dict[str, tuple[_Node, _Node]]:
-        """Return the members of a map by name, those that it merges too: the keys, and the values."""
+        """Return the members of a map by name, those that it merges too: the keys, and the values.
+
+        Readers differ on what counts of a member that stands before ``<<`` and is merged, too: there is none here.
+        """
         found: dict[str, tuple[_Node, _Node]] = {}
-        merged: list[_Node] = []
+        merged: list[_Node] | None = None
+        before: set[str] = set()
         for key, item in node.value:
             if key.kind == "plain" and key.value == "<<":
-                merged += item.value if item.kind == "list" else [item]
+                if merged is not None:
+                    self._refuse(key.line, "<< stands here twice")
+                merged, before = item.value if item.kind == "list" else [item], set(found)
             elif key.kind not in {"plain", "text"}:
                 self._refuse(key.line, "a key has to be text")
             elif key.value in found:
                 self._refuse(key.line, f"{key.value!r} stands here twice")
             else:
                 found[key.value] = key, item
-        for one in merged:
+        for one in merged or ():
             if one.kind != "map":
                 self._refuse(one.line, "<< is for maps, to be merged into this one")
             for name, pair in self.members(one).items():
                 self._charge(one.line)
+                if name in before:
+                    self._refuse(found[name][0].line, f"{name!r} is merged below, by <<; write it after that")
                 found.setdefault(name, pair)
         return found
 
@@ -209,6 +217,7 @@ def _values(text: str, at: int) -> list[tuple[int, int]]:
 _MOST = 1_000_000  # values of a file; the custom resources of a large operator have two hundred thousand
 _DEEPEST = 200  # schemas in custom resource definitions have sixty
 _TEXT: Final = ("!", "tag:yaml.org,2002:str")
+_MERGE: Final = "tag:yaml.org,2002:merge"
 _REFUSED: Final = ("tag:yaml.org,2002:binary", "tag:yaml.org,2002:set", "tag:yaml.org,2002:omap")
 _BEGINS = re.compile(r"[ \t\r\n]*[\[{]")
 _SURROGATES = re.compile(

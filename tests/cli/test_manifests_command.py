@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped,unuse
 
 from scripts.images import image
 from tests.cli.conftest import SCHEMAS
+from trustreg.cli import manifests as command
 from trustreg.errors import shown
 
 if TYPE_CHECKING:
@@ -306,6 +307,31 @@ def test_what_does_not_go_together(begun: Desk, folder: Path, arguments: list[st
 
     assert (2, "") == (said.code, said.out)
     assert problem in said.err
+
+
+def test_so_many_images_are_judged_and_no_more(begun: Desk, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Whoever proposes a manifest does not say how many others are asked.
+    """
+    monkeypatch.setattr(command, "_MOST", 1)
+    write(begun, "k8s/web.yaml", "2.0")
+
+    said = begun.run("verify", "-f", "k8s", "-v")
+
+    assert (2, "", []) == (said.code, said.out, requests(said, begun))
+    assert "these files name 2 different images, and at most 1 are judged at once" in said.err
+
+
+def test_checking_wins_over_pinning(begun: Desk, folder: Path) -> None:
+    """
+    Where both are asked for, nothing is written.
+    """
+    before = (folder / "k8s/web.yaml").read_text()
+
+    document = as_json(begun.run("verify", "-f", "k8s", "--pin-images", "--check", "--format", "json"))
+
+    assert (False, ["k8s/compose.yml", "k8s/web.yaml"]) == (document["pinned"], document["changed"])
+    assert before == (folder / "k8s/web.yaml").read_text()
 
 
 def test_a_thousand_manifests(begun: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from trustreg.cli.entry import EXIT_REFUSED, exit_code
 from trustreg.cli.progress import progress
 from trustreg.cli.render import aligned, caution, complain, moment, print_json, say, spell_error, spell_verdict, vouched
 from trustreg.client import Trusted, Untrusted
+from trustreg.errors import SettingError
 from trustreg.io.manifests import STDIN, gather, write
 from trustreg.judging import Decision
 from trustreg.manifests import Result
@@ -97,6 +98,10 @@ def _judged(
 ) -> Mapping[Reference, Decision | Verdict]:
     if asked.platform and not policy:
         raise click.UsageError("--platform is for policies: without one, the index is what is signed.")
+    if len(images) > _MOST:
+        raise SettingError(
+            "-f", f"these files name {len(images)} different images, and at most {_MOST} are judged at once"
+        )
     if not images:
         return {}
     said: Sequence[Decision | Verdict]
@@ -263,3 +268,6 @@ def _unnamed(found: Sequence[Finding]) -> Iterator[dict[str, Any]]:
     for one in found:
         if one.image is None and one.result.error:
             yield {"file": one.place.file, "line": one.place.line, "error": spell_error(one.result.error)}
+
+
+_MOST = 10_000  # different images; each costs requests to others

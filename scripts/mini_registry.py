@@ -15,6 +15,7 @@ import hashlib
 import json
 import re
 import secrets
+import sys
 import threading
 import urllib.parse
 from dataclasses import dataclass, field
@@ -222,6 +223,11 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, port: int) -> None:
         super().__init__(("127.0.0.1", port), _Handler)
         self.store = Store()
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Take it as it is that somebody has hung up before the answer; anything else is a bug."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
 class _Handler(BaseHTTPRequestHandler):

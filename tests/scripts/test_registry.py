@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import http.client
 import json
+import socket
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -163,6 +165,20 @@ def test_an_absurd_length_is_refused_unread(ask: Asker, length: str) -> None:
 
     assert status == 413
     assert ask.headers["Connection"] == "close"
+
+
+def test_who_hangs_up_is_nothing_to_report(mini: MiniRegistry, ask: Asker, capfd: pytest.CaptureFixture[str]) -> None:
+    """
+    In the middle of a request; the others are served on.
+    """
+    _, host, port = mini.url.replace("//", "").split(":")
+    for _ in range(10):
+        with socket.create_connection((host, int(port)), timeout=5) as connection:
+            connection.sendall(b"POST /v2/demo/app/blobs/uploads/ HTTP/1.1\r\nContent-Length: 10\r\n\r\nab")
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # close by a reset
+
+    assert ask("GET", "/v2/")[0] == 200
+    assert capfd.readouterr().err == ""
 
 
 def test_skopeo_gets_along(mini: MiniRegistry, tmp_path: Path) -> None:

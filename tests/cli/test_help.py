@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from typing import TYPE_CHECKING
 
@@ -102,7 +103,7 @@ def examples(command: click.Command) -> Iterator[list[str]]:
     for line in lines[begin + 1 :]:
         if not line.strip():
             break
-        text = line.split(" > ")[0].split(" | ")[0]
+        text = re.split(r" [<>|] ", line)[0]
         text = text.partition('"$(')[2].rpartition(')"')[0] or text
         words = shlex.split(text.replace("sha256:...", f"sha256:{'0' * 64}"))
         yield words[words.index("trustreg") :]

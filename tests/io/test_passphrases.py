@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from trustreg.errors import FileError, PassphraseError
-from trustreg.io.passphrases import Passphrases, terminal_prompt
+from trustreg.io.passphrases import GPG, Passphrases, terminal_prompt
 
 KEY = "0123456789abcdef" * 4
 GUN = "docker.io/library/alpine"
@@ -72,6 +72,21 @@ def test_a_variable_of_another_role_is_not_tried() -> None:
         Passphrases({"NOTARY_ROOT_PASSPHRASE": "secret"}).unlock(KEY, "targets", GUN, lock)
 
     assert lock.tried == []
+
+
+def test_a_gpg_key_is_shown_nothing_that_is_for_others() -> None:
+    """
+    It may be on a card that locks itself after three wrong PINs.
+    """
+    lock, typing = Lock("secret"), Passphrases({}, prompt=Person("typed for another", "secret"))
+    others = dict.fromkeys(["NOTARY_ROOT_PASSPHRASE", "DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE"], "something else")
+    typing.unlock(KEY, "root", None, Lock("typed for another"))
+
+    assert typing.unlock("A" * 40, GPG, None, lock) == "open"
+    with pytest.raises(PassphraseError) as caught:
+        Passphrases(others).unlock("A" * 40, GPG, None, lock)
+    assert lock.tried == ["secret"]
+    assert caught.value.remedy == "set TRUSTREG_PASSPHRASE, or use --passphrase-file"
 
 
 def test_nobody_to_ask() -> None:

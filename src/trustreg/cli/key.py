@@ -24,6 +24,7 @@ from trustreg.cli.options import (
 from trustreg.cli.progress import progress
 from trustreg.cli.render import complain, moment, print_json, say, table
 from trustreg.errors import ChangeError, InputError
+from trustreg.io.passphrases import GPG
 from trustreg.names import ROOT, SNAPSHOT, TIMESTAMP, Gun, is_role
 from trustreg.ports import HeldKey
 from trustreg.sign.changes import SetKeys
@@ -364,7 +365,7 @@ def _generate_gpg(
         raise click.UsageError("--expires is a day that has passed.")
     where = make_home(home, wiring.env)
     keys = GpgKeys(home, wiring.env)
-    passphrase = None if no_passphrase else wiring.passphrases().choose(name, None, None)
+    passphrase = None if no_passphrase else wiring.passphrases().choose(name, GPG, None)
     with progress("making a key"):
         fingerprint = keys.generate(name, kind, passphrase, expires)
     if as_ == "json":

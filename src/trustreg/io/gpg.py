@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from trustreg.dialects import openpgp
 from trustreg.errors import GpgError, GpgSignatureError, PassphraseError, SettingError
+from trustreg.io.passphrases import GPG
 from trustreg.ports import Vouched
 
 if TYPE_CHECKING:
@@ -301,7 +302,7 @@ class GpgSigner:
             self._passphrase = passphrase
             return message
 
-        return self._passphrases.unlock(self.fingerprint, None, None, attempt)
+        return self._passphrases.unlock(self.fingerprint, GPG, None, attempt)
 
     def _attempt(self, content: bytes, passphrase: str | None) -> bytes:
         # An empty passphrase would make gpg take the first line of the content for it.

@@ -19,6 +19,9 @@ Prompt: TypeAlias = Callable[[str], str]  # asks one question, shows nothing of 
 
 NEW: Final = "TRUSTREG_NEW_PASSPHRASE"
 PIN: Final = "TRUSTREG_HSM_PIN"
+GPG: Final = (
+    "GPG"  # in the place of a role: keys of gpg, which may be on cards that lock themselves after a few wrong PINs
+)
 
 T = TypeVar("T")
 
@@ -47,7 +50,8 @@ class Passphrases:
 
         Args:
             key: A key id, or what else names the key in messages.
-            role: What the key signs for; says which variables count. None where nobody knows.
+            role: What the key signs for; says which variables count. None where nobody knows. For ``GPG``, nothing is
+                tried that may be meant for other keys.
             gun: The collection it signs for, for the question.
             attempt: Raises :class:`PassphraseError` where the passphrase is wrong.
 
@@ -70,7 +74,7 @@ class Passphrases:
         if given:
             sources = ", ".join(source for source, _ in given)
             raise PassphraseError(key, f"the passphrase is wrong (from {sources})")
-        for passphrase in self._typed:
+        for passphrase in self._typed if role != GPG else ():
             with suppress(PassphraseError):
                 found = attempt(passphrase)
                 self._known[key] = passphrase
@@ -162,7 +166,8 @@ class Passphrases:
 
     def _nobody(self, key: str, role: str | None, problem: str) -> PassphraseError:
         *most, last = _variables(role)
-        return PassphraseError(key, problem, f"set {', '.join(most)} or {last}, or use --passphrase-file")
+        either = f"{', '.join(most)} or " if most else ""
+        return PassphraseError(key, problem, f"set {either}{last}, or use --passphrase-file")
 
 
 def terminal_prompt(hushed: Callable[[], AbstractContextManager[None]] = nullcontext) -> Prompt | None:
@@ -185,6 +190,8 @@ def terminal_prompt(hushed: Callable[[], AbstractContextManager[None]] = nullcon
 
 
 def _variables(role: str | None) -> tuple[str, ...]:
+    if role == GPG:
+        return ("TRUSTREG_PASSPHRASE",)
     if role is None:  # a file that does not say: whatever is set might be it
         return "TRUSTREG_PASSPHRASE", *_NOTARY.values(), _OTHERS, _DOCKER_ROOT, _DOCKER
     return "TRUSTREG_PASSPHRASE", _NOTARY.get(role, _OTHERS), _DOCKER_ROOT if role == ROOT else _DOCKER

@@ -26,6 +26,8 @@ def read_pem(raw: bytes, name: str) -> PlainKey:
     if len(raw) > LARGEST:
         raise KeyFileError(name, f"it is longer than the {LARGEST} bytes that a public key may have")
     labels = [label.decode() for label in _BEGIN.findall(raw)]
+    if raw.count(b"-----BEGIN ") != len(labels):  # who parses it may take that one
+        raise KeyFileError(name, "a PEM block in it does not begin at the beginning of a line")
     if len(labels) != 1 or labels[0] not in {"PUBLIC KEY", "RSA PUBLIC KEY"}:
         found = " and ".join(f"a {label}" for label in labels[:3]) or "no PEM block"
         raise KeyFileError(name, f"it holds {found}, and one PUBLIC KEY is due")

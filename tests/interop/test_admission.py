@@ -338,7 +338,7 @@ def test_policy_replaced_under_load(scene: Scene, authority: Authority) -> None:
         (scene.at / "new").rename(scene.policy)
         time.sleep(1.5)
 
-    with scene.serve(authority) as hook:
+    with scene.serve(authority, "--trusted-for", "0s") as hook:
         connection_of, made = threading.local(), list[Any]()
 
         def ask() -> bool:
@@ -367,6 +367,7 @@ def test_policy_replaced_under_load(scene: Scene, authority: Authority) -> None:
     assert (ready["ready"], ready["policy"]["problem"]) == (True, None)
     assert metrics['trustreg_admission_reloads_total{outcome="failed",what="policy"}'] == 1
     assert metrics['trustreg_admission_reloads_total{outcome="loaded",what="policy"}'] == 2
+    assert metrics["trustreg_admission_failures_total"] == 0
 
 
 def test_drain(scene: Scene, authority: Authority) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +16,7 @@ from redis import Redis
 from tests.peers import Skopeo, docker_registry, image
 from tests.peers.cluster import cluster
 from tests.peers.redis import redis_server
-from tests.peers.webhook import webhook
+from tests.peers.webhook import pod_review, webhook
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -133,6 +135,57 @@ def test_pull_secrets_of_pods(private: RegistryPeer, policy: Path, authority: Au
     assert all("/secrets/" in path or "/serviceaccounts/" in path for path in api.asked)
     assert len(api.asked) == len(set(api.asked))  # each once: it is remembered for a while
     assert "correct horse" not in log
+
+
+def test_owners(authority: Authority, tmp_path: Path) -> None:
+    """
+    Where owners are trusted, a pod passes by the owner that the cluster has, with that uid and those images by digest.
+    """
+    pinned, other = (f"registry.example/app@sha256:{digit * 64}" for digit in "ab")
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(json.dumps({"version": 1, "rules": [], "default": "reject", "admission": {"trust_owners": True}}))
+    with cluster(authority) as api:
+        owner = api.replica_set("team", "app", pinned)
+        env = {"KUBECONFIG": str(api.kubeconfig(tmp_path, authority.ca_file))}
+        with webhook(policy, authority, "--pull-secrets", env=env) as hook:
+            found = [
+                hook.admit(pinned, owner=owner),
+                hook.admit(other, owner=owner),
+                hook.admit(pinned, owner={**owner, "uid": "another"}),
+                hook.admit(pinned, owner={**owner, "name": "absent"}),
+                hook.admit(pinned),
+            ]
+
+    assert [one["allowed"] for one in found] == [True, False, False, False, False]
+
+
+def test_more_than_there_is_room_for(
+    private: RegistryPeer, policy: Path, login: dict[str, str], authority: Authority
+) -> None:
+    """
+    One review too many is told to come back, one that does not come in is ended, one that takes too long is answered
+    in time, with the reason.
+    """
+    name = f"{private.host}/team/app:1"
+    with webhook(policy, authority, "--max-reviews", "1", "--max-time", "2s", env=login) as hook:
+        with private.paused():
+            found: list[Any] = []
+            slow = threading.Thread(target=lambda: found.append(hook.admit(name)))
+            slow.start()
+            time.sleep(0.5)
+            refused = hook.ask("POST", "/validate", pod_review(name))[0]
+            slow.join()
+        with contextlib.closing(hook.connect()) as connection:
+            connection.putrequest("POST", "/validate")
+            connection.putheader("Content-Length", "100")
+            connection.endheaders()
+            late = connection.getresponse().status
+        metrics = hook.metrics()
+        assert hook.admit(name)["allowed"]
+
+    assert (refused, late, found[0]["allowed"]) == (503, 408, False)
+    assert "deadline" in found[0]["status"]["message"]
+    assert metrics['trustreg_admission_requests_refused_total{status="503"}'] == 1
 
 
 def test_alerts(authority: Authority, tmp_path: Path) -> None:

@@ -42,8 +42,15 @@ class ClusterPeer:
         names = [{"name": each} for each in secrets]
         self._put("v1", "ServiceAccount", "serviceaccounts", namespace, name, imagePullSecrets=names)
 
+    def replica_set(self, namespace: str, name: str, *images: str) -> dict[str, str]:
+        """Keep a ReplicaSet; return the reference to it that its pods have."""
+        spec = {"template": {"spec": {"containers": [{"name": image, "image": image} for image in images]}}}
+        self._put("apps/v1", "ReplicaSet", "replicasets", namespace, name, spec=spec)
+        return {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": name, "uid": f"ReplicaSet-{name}"}
+
     def _put(self, version: str, kind: str, plural: str, namespace: str, name: str, **content: Any) -> None:
-        path = f"/api/{version}/namespaces/{namespace}/{plural}/{name}"
+        root = "apis" if "/" in version else "api"
+        path = f"/{root}/{version}/namespaces/{namespace}/{plural}/{name}"
         metadata = {"name": name, "namespace": namespace, "uid": f"{kind}-{name}"}
         self.objects[path] = {"apiVersion": version, "kind": kind, "metadata": metadata, **content}
 

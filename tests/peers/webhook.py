@@ -108,12 +108,15 @@ def pod_review(
     annotations: Mapping[str, str] | None = None,
     spec: Mapping[str, Any] | None = None,
     user: str = "alice",
+    owner: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Write the review of a new pod that runs *images*, as an API server does."""
     containers = [{"name": f"c{number}", "image": image} for number, image in enumerate(images)]
     metadata: dict[str, Any] = {"name": "app-1", "namespace": namespace}
     if annotations:
         metadata["annotations"] = dict(annotations)
+    if owner:
+        metadata["ownerReferences"] = [{**owner, "controller": True}]
     pods = {"group": "", "version": "v1", "resource": "pods"}
     kind = {"group": "", "version": "v1", "kind": "Pod"}
     return {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -44,7 +45,8 @@ class World:
         self.broken = False
         self.policy = Policy(rules={}, default=rule)
         self.wait: Callable[[], Any] = lambda: None
-        self.desk = Desk(self.policy, lambda *_: self.bench(), Tally(), spans or Spans(), lambda: self.now)
+        pool = ThreadPoolExecutor(4)
+        self.desk = Desk(self.policy, lambda *_: self.bench(), Tally(), spans or Spans(), lambda: self.now, pool)
 
     def bench(self) -> Bench:
         """Return who judges."""

@@ -9,7 +9,7 @@ outlives what it rests on. See docs/adr/0032.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import wait
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -25,7 +25,7 @@ from trustreg.policy import AllOf, AtLeast, OldOrNew, Reject, SignedByGpg, leave
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from concurrent.futures import Future
+    from concurrent.futures import Future, ThreadPoolExecutor
 
     from trustreg.client import Standing
     from trustreg.io.webhook.tally import Tally
@@ -72,6 +72,8 @@ class Desk:
         tally: Counts.
         spans: How long things hold.
         clock: Reads the time.
+        pool: Where images are judged. It is there longer than this desk, which may still be asked when another has
+            taken its place.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class Desk:
         tally: Tally,
         spans: Spans,
         clock: Callable[[], datetime],
+        pool: ThreadPoolExecutor,
     ) -> None:
         self.policy = policy
         self._bench, self._tally, self._spans, self._clock = bench, tally, spans, clock
@@ -92,7 +95,7 @@ class Desk:
         self._refused: Memo[Decision] = Memo(_MOST // 4)
         self._asked: Flights[Any] = Flights()
         self._judged: Flights[Decision] = Flights()
-        self._pool = ThreadPoolExecutor(_AT_ONCE, "judge")
+        self._pool = pool
         self._names: set[str] = set()
         self._ends = {rule.scope: tuple(_ends(rule.require)) for rule in (*policy.rules.values(), policy.default)}
 
@@ -115,10 +118,6 @@ class Desk:
             for one in openpgp.open_keys(key.raw):
                 if one.expires:
                     yield f"{key.name} {one.fingerprint}", one.expires
-
-    def close(self) -> None:
-        """Judge nothing more that has not begun."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def decide(self, images: Sequence[str], logins: Logins, deadline: datetime) -> list[Decision]:
         """Judge *images*, references that can be parsed; the decisions are in their order.
@@ -309,5 +308,5 @@ def _throw(error: Exception) -> Manifest:
 _MOST = 16_384  # decisions; at 5 kB each
 _MOST_NAMES = 16_384  # repositories before all is made anew: a cluster has fewer, somebody who makes names up has not
 _MOST_LOGINS = 64  # sets of them, each with connections of its own
-_AT_ONCE = 32  # images judged at the same time; they wait for others mostly
+AT_ONCE = 32  # images judged at the same time; they wait for others mostly
 _LONG = timedelta(days=1)

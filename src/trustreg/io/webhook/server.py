@@ -12,6 +12,7 @@ import logging
 import signal
 import socket
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,7 +26,7 @@ from trustreg.errors import SettingError, TrustregError
 from trustreg.io import policyfile
 from trustreg.io.http import plain
 from trustreg.io.webhook.app import App, Limits
-from trustreg.io.webhook.desk import Bench, Desk, Logins, Spans
+from trustreg.io.webhook.desk import AT_ONCE, Bench, Desk, Logins, Spans
 from trustreg.io.webhook.watching import Certificate, Watch
 
 if TYPE_CHECKING:
@@ -126,6 +127,7 @@ class Office:
         self._watched_certificate = Watch(self.certificate.paths)
         self._watched_policy = Watch()
         self._problems: dict[str, str] = {}
+        self._pool = ThreadPoolExecutor(AT_ONCE, "judge")
         self.desk = self._opened()
         self._loaded = clock()
         self.draining = False
@@ -181,13 +183,11 @@ class Office:
         self._tally.expiries.put("certificate", str(self._settings.tls_cert), self.certificate.expires)
 
     def _replace_policy(self) -> None:
-        old, self.desk = self.desk, self._opened()
+        self.desk = self._opened()
         self._loaded = self._clock()
-        old.close()
 
     def _reopen(self) -> None:
-        old, self.desk = self.desk, Desk(self.desk.policy, self._bench, self._tally, self._settings.spans, self._clock)
-        old.close()
+        self.desk = self._made(self.desk.policy)
 
     def _opened(self) -> Desk:
         files = [self._settings.policy]
@@ -195,13 +195,16 @@ class Office:
             policy = policyfile.load(self._settings.policy, files.append)
         finally:
             self._watched_policy.on(files)
-        desk = Desk(policy, self._bench, self._tally, self._settings.spans, self._clock)
+        desk = self._made(policy)
         desk.warm()
         self._tally.uses(policy, self._clock())
         self._tally.expiries.clear("key")
         for name, expires in desk.expiring():
             self._tally.expiries.put("key", name, expires)
         return desk
+
+    def _made(self, policy: Policy) -> Desk:
+        return Desk(policy, self._bench, self._tally, self._settings.spans, self._clock, self._pool)
 
 
 def serve(

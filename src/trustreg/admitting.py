@@ -65,7 +65,7 @@ def run(settings: Settings, around: Around, wiring: Wiring, say: Callable[[str],
 
     def bench(policy: Policy, logins: Logins) -> Bench:
         serving = wiring.serving({**wiring.env, **logins.env}, waits, known)
-        return Bench(serving.judge(policy, settings.spans.reuse), serving.logical, serving)
+        return Bench(serving.judge(policy, _ASKED * settings.spans.reuse), serving.logical, serving)
 
     office = Office(settings, bench, tally, log, clock)
     to = receivers(around.alerts) if around.alerts else ()
@@ -95,4 +95,5 @@ def run(settings: Settings, around: Around, wiring: Wiring, say: Callable[[str],
             far.close()
 
 
+_ASKED = 0.6  # of the time that a collection may be used again: it is asked for ahead in the rest of it
 _LAST_ALERTS = 5.0  # seconds

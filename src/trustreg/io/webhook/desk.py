@@ -9,11 +9,11 @@ outlives what it rests on. See docs/adr/0032.
 
 from __future__ import annotations
 
-from concurrent.futures import wait
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
-from threading import Lock
+from threading import Lock, Semaphore
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trustreg.dialects import openpgp
@@ -25,7 +25,7 @@ from trustreg.policy import AllOf, AtLeast, OldOrNew, Reject, SignedByGpg, leave
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from concurrent.futures import Future, ThreadPoolExecutor
+    from concurrent.futures import Future
 
     from trustreg.client import Standing
     from trustreg.io.webhook.tally import Tally
@@ -96,7 +96,16 @@ class Desk:
         self._asked: Flights[Any] = Flights()
         self._judged: Flights[Decision] = Flights()
         self._pool = pool
+        self._room = Semaphore(_MOST_AHEAD)
+        self._ahead = ThreadPoolExecutor(
+            1, "ahead"
+        )  # nobody waits for it, and more would keep others from the processor
         self._names: set[str] = set()
+        self._rejecting = {
+            rule.scope
+            for rule in (*policy.rules.values(), policy.default)
+            if all(isinstance(leaf, Reject) for leaf in leaves(rule.require))
+        }
         self._ends = {rule.scope: tuple(_ends(rule.require)) for rule in (*policy.rules.values(), policy.default)}
 
     def warm(self) -> None:
@@ -126,7 +135,7 @@ class Desk:
         """
         bench, now = self._of(logins), self._clock()
         named = {image: bench.named(Reference.parse(image)) for image in dict.fromkeys(images)}
-        found = {image: self._known(name, logins, now) for image, name in named.items()}
+        found = {image: self._known(bench, name, logins, now) for image, name in named.items()}
         missing: dict[str, Future[Decision]] = {
             image: self._pool.submit(self._find, bench, named[image], logins)
             for image, decision in found.items()
@@ -145,7 +154,7 @@ class Desk:
             return None
         now, found = self._clock(), list[Decision]()
         for image in images:
-            decision = self._known(bench.named(Reference.parse(image)), logins, now)
+            decision = self._known(bench, bench.named(Reference.parse(image)), logins, now)
             if decision is None:
                 return None
             found.append(decision)
@@ -154,18 +163,32 @@ class Desk:
 
     # --- one image ---
 
-    def _known(self, image: Reference, logins: Logins, now: datetime) -> Decision | None:
+    def _known(self, bench: Bench, image: Reference, logins: Logins, now: datetime) -> Decision | None:
         """Return what is decided about *image*, where nobody has to be asked for that."""
-        digest = image.digest
+        rule, digest = self._rule(image), image.digest
+        if rule.scope in self._rejecting:
+            return bench.judge.judge(image, now)
+        soon = now + _AHEAD * self._spans.reuse
         if digest is None:
-            if (served := self._tags.get((logins.id, str(image)), now)) is None:
+            tag = (logins.id, str(image))
+            if (served := self._tags.get(tag, now)) is None:
                 return None
             digest = served.digest
-        standing = self._standing.get((logins.id, self._rule(image).scope, image.repository), now)
+            if self._tags.ends(tag, soon):
+                self._in_advance(partial(self._tag, bench, image, logins, anew=True))
+        place = (logins.id, rule.scope, image.repository)
+        standing = self._standing.get(place, now)
         if standing is None:
             return None
+        if self._standing.ends(place, soon):
+            self._in_advance(partial(self._stands, bench, image, place, anew=True))
         key = _key(image, str(digest), standing, logins)
         return self._trusted.get(key, now) or self._refused.get(key, now)
+
+    def _in_advance(self, ask: Callable[[], object]) -> None:
+        """Have *ask* run when there is time, if there is enough of it; what it raises is for who asks next."""
+        if self._room.acquire(blocking=False):
+            self._ahead.submit(ask).add_done_callback(lambda _: self._room.release())
 
     def _find(self, bench: Bench, image: Reference, logins: Logins) -> Decision:
         """Ask what a decision about *image* rests on; return what is decided about that, or decide it."""
@@ -176,17 +199,17 @@ class Desk:
 
     def _decision(self, bench: Bench, image: Reference, logins: Logins) -> Decision:
         rule, served = self._rule(image), None
-        if all(isinstance(leaf, Reject) for leaf in leaves(rule.require)):
-            return bench.judge.judge(image, self._clock())
+        with self._lock:
+            self._names.add(image.repository)
         if image.digest is None:
             try:
-                served = self._asked.once(("tag", logins.id, str(image)), lambda: self._serve(bench, image, logins))
+                served = self._tag(bench, image, logins)
             except (UntrustedError, UnavailableError) as exc:
                 return self._judge(bench, image, partial(_throw, exc))
         again = partial(_same, served) if served else None
         try:
             place = (logins.id, rule.scope, image.repository)
-            standing = self._asked.once(("standing", *place), lambda: self._stand(bench, image, place))
+            standing = self._stands(bench, image, place)
         except (UntrustedError, UnavailableError):
             return self._judge(bench, image, again)  # it says what is wrong, and that is not remembered
         key = _key(image, str(served.digest if served else image.digest), standing, logins)
@@ -201,29 +224,40 @@ class Desk:
 
         return self._judged.once(key, judge)
 
-    def _serve(self, bench: Bench, image: Reference, logins: Logins) -> Manifest:
+    def _tag(self, bench: Bench, image: Reference, logins: Logins, *, anew: bool = False) -> Manifest:
+        """Return what the tag of *image* is; *anew*, ask for it though it is remembered."""
+        key = (logins.id, str(image))
+        found = None if anew else self._tags.get(key, self._clock())
+        return found or self._asked.once(("tag", *key), lambda: self._serve(bench, image, key))
+
+    def _serve(self, bench: Bench, image: Reference, key: tuple[str, ...]) -> Manifest:
         """Ask the registry what the tag of *image* is; what has that digest is fetched once."""
-        key, now = (logins.id, str(image)), self._clock()
-        if found := self._tags.get(key, now):
-            return found
+        now = self._clock()
         with self._tally.upstream("registry"):
             digest = bench.shelves.digest(image)
             served = bench.shelves.manifest(replace(image, tag=None, digest=digest) if digest else image)
-        self._remember_name(image)
         self._tags.put(key, served, now + self._spans.reuse)
         return served
 
+    def _stands(
+        self, bench: Bench, image: Reference, place: tuple[str, ...], *, anew: bool = False
+    ) -> tuple[Standing, ...]:
+        """Return how the collections stand that speak of *image*; *anew*, ask for it though it is remembered."""
+        found = None if anew else self._standing.get(place, self._clock())
+        return (
+            self._asked.once(("standing", *place), lambda: self._stand(bench, image, place)) if found is None else found
+        )
+
     def _stand(self, bench: Bench, image: Reference, place: tuple[str, ...]) -> tuple[Standing, ...]:
-        """Ask what the collections are at that speak of *image*."""
+        """Ask how the collections stand that speak of *image*."""
         now = self._clock()
-        if (found := self._standing.get(place, now)) is not None:
-            return found
         with self._tally.upstream("trust"):
             standing = bench.judge.standing(image, now)
         for one in standing:
             self._tally.standing(one)
-        ends = [min(one.asked + self._spans.reuse, one.expires) for one in standing]
-        self._remember_name(image)
+        reuse = self._spans.reuse
+        # The policy may let a collection answer for longer; then it is looked at again a little later.
+        ends = [min(max(one.asked + reuse, now + reuse / 4), one.expires) for one in standing]
         self._standing.put(place, standing, min(ends, default=now + _LONG))
         return standing
 
@@ -258,10 +292,6 @@ class Desk:
             allowed=rule.mode != "enforce",
             error=error,
         )
-
-    def _remember_name(self, image: Reference) -> None:
-        with self._lock:
-            self._names.add(image.repository)
 
     def _of(self, logins: Logins) -> Bench:
         """Return who judges with *logins*."""
@@ -309,4 +339,6 @@ _MOST = 16_384  # decisions; at 5 kB each
 _MOST_NAMES = 16_384  # repositories before all is made anew: a cluster has fewer, somebody who makes names up has not
 _MOST_LOGINS = 64  # sets of them, each with connections of its own
 AT_ONCE = 32  # images judged at the same time; they wait for others mostly
+_AHEAD = 0.4  # of the time that something may be used again, from when on it is asked for anew before that is over
+_MOST_AHEAD = 64  # questions; of more images than that, the others are asked for when they are needed
 _LONG = timedelta(days=1)

@@ -23,6 +23,7 @@ class Memo(Generic[V]):
     def __init__(self, most: int) -> None:
         self._most = most
         self._kept: OrderedDict[Hashable, tuple[V, datetime]] = OrderedDict()
+        self._ending: set[Hashable] = set()
         self._lock = Lock()
 
     def get(self, key: Hashable, now: datetime) -> V | None:
@@ -33,17 +34,28 @@ class Memo(Generic[V]):
                 return None
             if now >= found[1]:
                 del self._kept[key]
+                self._ending.discard(key)
                 return None
             self._kept.move_to_end(key)
             return found[0]
 
+    def ends(self, key: Hashable, soon: datetime) -> bool:
+        """Say, once, whether what is remembered as *key* counts no more *soon*."""
+        with self._lock:
+            found = self._kept.get(key)
+            if found is None or found[1] > soon or key in self._ending:
+                return False
+            self._ending.add(key)
+            return True
+
     def put(self, key: Hashable, value: V, until: datetime) -> None:
         """Remember *value* as *key* until then."""
         with self._lock:
+            self._ending.discard(key)
             self._kept[key] = value, until
             self._kept.move_to_end(key)
             if len(self._kept) > self._most:
-                self._kept.popitem(last=False)
+                self._ending.discard(self._kept.popitem(last=False)[0])
 
     def __len__(self) -> int:
         return len(self._kept)

@@ -298,7 +298,7 @@ def test_certificate_replaced_under_load(hook: WebhookPeer, authority: Authority
             for name in ("tls.crt", "tls.key"):
                 if not (hook.directory / name).is_symlink():
                     _turn(hook.directory / name, hook.directory / "..data" / name)
-            time.sleep(1.3)
+            time.sleep(1.15)
 
     pairs = _pairs(authority)
     found = _under_load(hook, ask, change)
@@ -336,7 +336,7 @@ def test_policy_replaced_under_load(scene: Scene, authority: Authority) -> None:
     def write(text: str) -> None:
         (scene.at / "new").write_text(text)
         (scene.at / "new").rename(scene.policy)
-        time.sleep(1.5)
+        time.sleep(1.2)
 
     with scene.serve(authority, "--trusted-for", "0s") as hook:
         connection_of, made = threading.local(), list[Any]()

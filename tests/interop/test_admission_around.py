@@ -167,12 +167,12 @@ def test_more_than_there_is_room_for(
     in time, with the reason.
     """
     name = f"{private.host}/team/app:1"
-    with webhook(policy, authority, "--max-reviews", "1", "--max-time", "2s", env=login) as hook:
+    with webhook(policy, authority, "--max-reviews", "1", "--max-time", "1s", env=login) as hook:
         with private.paused():
             found: list[Any] = []
             slow = threading.Thread(target=lambda: found.append(hook.admit(name)))
             slow.start()
-            time.sleep(0.5)
+            time.sleep(0.3)
             refused = hook.ask("POST", "/validate", pod_review(name))[0]
             slow.join()
         with contextlib.closing(hook.connect()) as connection:

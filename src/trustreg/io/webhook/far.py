@@ -28,14 +28,17 @@ class Far:
         clock: Reads the seconds, monotonic.
 
     Raises:
-        SettingError: This is no such URL. Whether anybody answers there is not asked.
+        SettingError: This is no such URL, or the package is missing. Whether anybody answers there is not asked.
     """
 
     def __init__(self, url: str, tally: Tally, *, clock: Callable[[], float] = time.monotonic) -> None:
-        from redis import Redis
-        from redis.backoff import NoBackoff
-        from redis.exceptions import RedisError
-        from redis.retry import Retry
+        try:
+            from redis import Redis
+            from redis.backoff import NoBackoff
+            from redis.exceptions import RedisError
+            from redis.retry import Retry
+        except ImportError as exc:
+            raise SettingError("redis", "this needs: pip install 'trustreg[redis]'") from exc
 
         if not _URL.match(url):
             raise SettingError("redis", _PROBLEM)

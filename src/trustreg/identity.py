@@ -10,14 +10,13 @@ Source: containers/image ``docs/containers-policy.json.5.md``, ``signature/polic
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from trustreg.errors import NameFormError
 from trustreg.names import Reference
 from trustreg.values import dataclass
 
 Way: TypeAlias = Literal["digest-or-exact", "exact", "repository", "exact-reference", "exact-repository", "remap"]
-WAYS: Final = ("digest-or-exact", "exact", "repository", "exact-reference", "exact-repository", "remap")
 
 
 @dataclass(frozen=True, kw_only=True)

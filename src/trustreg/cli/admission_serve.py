@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from trustreg.cli.options import DURATION, by_policy
-from trustreg.errors import InputError, SettingError
-from trustreg.values import dataclass
+from trustreg.errors import SettingError
+from trustreg.io.serve import ExtraError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,22 +27,6 @@ def _option(name: str, **facts: Any) -> Callable[[click.decorators.FC], click.de
     """Return an option that the environment can set as well."""
     variable = _PREFIX + name.removeprefix("--").replace("-", "_").upper()
     return click.option(name, envvar=variable, show_envvar=True, show_default="default" in facts, **facts)
-
-
-@dataclass(eq=False)
-class ExtraError(InputError):
-    """A package is not installed that only the webhook needs."""
-
-    code = "extra"
-    package: str
-
-    def __str__(self) -> str:
-        return f"the webhook needs {self.package}, which is not installed"
-
-    @property
-    def remedy(self) -> str:
-        """What a person can do about it."""
-        return "pip install 'trustreg[admission]'"
 
 
 @click.command(short_help="Run the webhook of a cluster.")
@@ -83,7 +67,7 @@ def serve(wiring: Wiring, /, listen: str, metrics_listen: str | None, **given: A
         from trustreg.io.webhook.desk import Spans
         from trustreg.io.webhook.server import Settings
     except ImportError as exc:
-        raise ExtraError(exc.name or "uvicorn") from exc
+        raise ExtraError(exc.name or "uvicorn", "admission") from exc
     host, port = _address("--listen", listen)
     if (policy := wiring.config().policy) is None:
         raise SettingError("policy", "no policy was named: say which with --policy, or in the configuration")

@@ -70,10 +70,11 @@ class Settings:
 
 @dataclass(eq=False)
 class ExtraError(InputError):
-    """A package is not installed that only the server needs."""
+    """A package is not installed that only a server needs; ``extra`` is ours that brings it."""
 
     code = "extra"
     package: str
+    extra: str = "server"
 
     def __str__(self) -> str:
         return f"the server needs {self.package}, which is not installed"
@@ -81,7 +82,7 @@ class ExtraError(InputError):
     @property
     def remedy(self) -> str:
         """What a person can do about it."""
-        return "pip install 'trustreg[server]'"
+        return f"pip install 'trustreg[{self.extra}]'"
 
 
 @dataclass(eq=False)

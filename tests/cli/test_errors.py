@@ -38,7 +38,7 @@ class Fault(NamedTuple):
 
 USAGE = {
     "no command": Fault(("nonsense",), 2, "No such command 'nonsense'."),
-    "no image": Fault(("verify",), 2, "Missing argument 'IMAGE...'."),
+    "no image": Fault(("verify",), 2, "Name images, or files with -f; not both."),
     "no option": Fault(("verify", "--nonsense", "{image}"), 2, r"No such option '--nonsense'."),
     "two GUNs": Fault(("list", "{gun}", "x"), 2, "Got unexpected extra argument (x)"),
     "format": Fault(("list", "--format", "xml", "{gun}"), 2, "'xml' is not one of 'text', 'json'."),

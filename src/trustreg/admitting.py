@@ -91,6 +91,8 @@ def run(settings: Settings, around: Around, wiring: Wiring, say: Callable[[str],
         )
     finally:
         alerts.close(_LAST_ALERTS)
+        if cluster:
+            cluster.close()
         if far:
             far.close()
 

@@ -7,6 +7,7 @@ listed or watched. What cannot be read is as if it were not there: the image is 
 from __future__ import annotations
 
 import hashlib
+import re
 from base64 import b64decode
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -58,6 +59,9 @@ class Cluster:
         """Return the logins of the pods that *context* is about: of their own secrets, then those of their accounts.
 
         Without *wait*, only if they are remembered.
+
+        Raises:
+            TimeoutError: The deadline has passed, and not all of them have been read.
         """
         key = ("logins", context.namespace, context.service_accounts, context.pull_secrets)
         found: Logins | None = self._known.get(key, self._clock())
@@ -68,10 +72,14 @@ class Cluster:
 
     def _logins(self, context: Context) -> Logins:
         namespace = context.namespace
-        accounts = context.service_accounts or ("default",)
-        names = [*context.pull_secrets, *(name for one in accounts for name in self._of_account(namespace, one))]
+        accounts = (context.service_accounts or ("default",))[:_MOST_ACCOUNTS]
+        names = [*context.pull_secrets]
+        for one in accounts:
+            self._in_time(context)
+            names += self._of_account(namespace, one)
         auths: dict[str, Any] = {}
-        for name in dict.fromkeys(names[:_MOST_SECRETS]):
+        for name in [*dict.fromkeys(names)][:_MOST_SECRETS]:
+            self._in_time(context)
             for host, login in self._secret(namespace, name).items():
                 auths.setdefault(host, login)
         if not auths:
@@ -79,6 +87,10 @@ class Cluster:
         # Only the logins: a secret may not have a program run, or send headers along.
         text = orjson.dumps({"auths": auths}, option=orjson.OPT_SORT_KEYS)
         return Logins(hashlib.sha256(text).hexdigest(), {"DOCKER_AUTH_CONFIG": text.decode()})
+
+    def _in_time(self, context: Context) -> None:
+        if context.deadline and self._clock() >= context.deadline:
+            raise TimeoutError
 
     def owner(self, owner: Owner) -> Mapping[str, Any] | None:
         """Return the object that is called so, as JSON has it."""
@@ -88,6 +100,10 @@ class Cluster:
         resource = create_namespaced_resource(group, version, owner.kind, plural)
         found = self._get(resource, owner.namespace, owner.name)
         return None if found is None else found.to_dict()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
 
     def _of_account(self, namespace: str, name: str) -> tuple[str, ...]:
         def read() -> tuple[str, ...]:
@@ -127,6 +143,9 @@ class Cluster:
         return found
 
     def _get(self, resource: Any, namespace: str, name: str) -> Any:
+        # A mutating webhook is asked before the server looks at names, and these become part of a path.
+        if not (_NAME.fullmatch(namespace) and _NAME.fullmatch(name)):
+            return None
         outcome = "failed"
         try:
             found = self._client.get(resource, name, namespace=namespace)
@@ -157,4 +176,6 @@ _PLURALS = {
 _PATIENCE = 3.0  # seconds
 _HOLDS = timedelta(seconds=30)
 _MOST = 4096  # secrets and accounts
-_MOST_SECRETS = 16  # of one pod
+_MOST_SECRETS = 16  # of one object
+_MOST_ACCOUNTS = 16
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")  # of whatever Kubernetes keeps by name; RFC 1123

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.peers import Authority, RegistryPeer
+    from tests.peers.webhook import WebhookPeer
 
 
 @pytest.fixture(scope="module")
@@ -186,6 +187,37 @@ def test_more_than_there_is_room_for(
     assert (refused, late, found[0]["allowed"]) == (503, 408, False)
     assert "deadline" in found[0]["status"]["message"]
     assert metrics['trustreg_admission_requests_refused_total{status="503"}'] == 1
+
+
+def test_heads_have_bounds(authority: Authority, tmp_path: Path) -> None:
+    """
+    Who sends a head without end, or a trailer, is cut off long before memory ends; and a body may be long.
+    """
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(json.dumps({"version": 1, "rules": [], "default": "reject"}))
+    ways = (
+        b"GET /",
+        b"GET /healthz HTTP/1.1\r\nA: ",
+        b"POST /validate HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nA: ",
+    )
+    with webhook(policy, authority) as hook:
+        taken = [_endless(hook, begin) for begin in ways]
+        assert hook.ask("POST", "/validate", b" " * (4 << 20))[0] == 400
+
+    assert max(taken) < 16 << 20  # most of it what the systems on both sides hold
+
+
+def _endless(hook: WebhookPeer, begin: bytes) -> int:
+    """Send *begin* and then the same letter for ever; return how much of that was taken."""
+    connection = hook.connect()
+    connection.connect()
+    sent = 0
+    with contextlib.closing(connection), contextlib.suppress(OSError):
+        connection.sock.sendall(begin)
+        while sent < 64 << 20:
+            connection.sock.sendall(b"a" * 65_536)
+            sent += 65_536
+    return sent
 
 
 def test_alerts(authority: Authority, tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from trustreg.io import policyfile
 from trustreg.io.http import plain
 from trustreg.io.webhook.app import App, Limits
 from trustreg.io.webhook.desk import AT_ONCE, Bench, Desk, Logins, Spans
+from trustreg.io.webhook.heads import Bounded
 from trustreg.io.webhook.watching import Certificate, Watch
 
 if TYPE_CHECKING:
@@ -291,7 +292,7 @@ def _config(app: Any, settings: Settings, certificate: Certificate | None) -> uv
     return uvicorn.Config(
         app,
         loop="asyncio",
-        http="httptools",
+        http=Bounded,
         ws="none",
         interface="asgi3",
         lifespan="off",

@@ -222,8 +222,8 @@ def _endless(hook: WebhookPeer, begin: bytes) -> int:
 
 def test_alerts(authority: Authority, tmp_path: Path) -> None:
     """
-    A refusal and a broken glass are told, by each template, with no more than is allowed in a minute; what is only
-    tried is not; and no address is shown.
+    A refusal and a broken glass are told, by each template, with no more of each than is allowed in a minute, so that
+    no refusals hide a broken glass; what is only tried is not; and no address is shown.
     """
     policy = tmp_path / "policy.yaml"
     glass = {"annotation": "team.example/why", "users": ["admin"]}
@@ -237,6 +237,7 @@ def test_alerts(authority: Authority, tmp_path: Path) -> None:
             hook.admit("registry.example/app:1", dry_run=True)
             hook.admit("registry.example/<app>:1")
             hook.admit("registry.example/app:1")
+            hook.admit("registry.example/app:1")
             broken = hook.admit("registry.example/app:1", annotations=why, user="admin")
             hook.admit("registry.example/app:1")
             metrics = hook.metrics()
@@ -246,8 +247,9 @@ def test_alerts(authority: Authority, tmp_path: Path) -> None:
     assert broken["allowed"]
     slack = [body["text"] for path, body in told if path == "/secret-path"]
     generic = [body for path, body in told if path == "/other"]
-    assert [body["event"] for body in generic] == ["refused", "refused"]
-    assert len(slack) == len(generic) == 2
+    assert [body["event"] for body in generic] == ["refused", "refused", "break-glass"]
+    assert [body["suppressed"] for body in generic] == [0, 0, 1]
+    assert len(slack) == len(generic)
     assert metrics['trustreg_admission_alerts_total{outcome="dropped"}'] == 2
     assert "secret-path" not in log
     assert {body["environment"] for body in generic} == {"tests"}

@@ -70,7 +70,8 @@ class Alerts:
     Args:
         to: Who is told.
         http: Carries the requests.
-        a_minute: How many may be sent in a minute; as many at once after a quiet minute.
+        a_minute: How many may be sent of each event in a minute; as many at once after a quiet minute. Whoever has
+            objects refused keeps no broken glass from being told of.
         tally: Counts.
         warn: Is told in a sentence what could not be sent.
         clock: Reads the seconds, monotonic.
@@ -88,7 +89,7 @@ class Alerts:
     ) -> None:
         self._to, self._http, self._tally, self._warn, self._clock = to, http, tally, warn, clock
         self._rate, self._most = a_minute / 60, float(a_minute)
-        self._allowance, self._at = self._most, clock()
+        self._allowances: dict[str, tuple[float, float]] = {}
         self._lock = threading.Lock()
         self._held_back = 0
         self._queue: queue.Queue[Mapping[str, Any] | None] = queue.Queue(_LONGEST_QUEUE)
@@ -100,14 +101,16 @@ class Alerts:
         if not self._to:
             return
         with self._lock:
-            now = self._clock()
-            self._allowance = min(self._most, self._allowance + (now - self._at) * self._rate)
-            self._at = now
-            if self._allowance < 1 or self._queue.full():
+            now, event = self._clock(), alert["event"]
+            allowance, at = self._allowances.get(event, (self._most, now))
+            allowance = min(self._most, allowance + (now - at) * self._rate)
+            room = _LONGEST_QUEUE if event == _URGENT else _LONGEST_QUEUE // 2
+            if allowance < 1 or self._queue.qsize() >= room:
+                self._allowances[event] = allowance, now
                 self._held_back += 1
                 self._tally.alerted("dropped")
                 return
-            self._allowance -= 1
+            self._allowances[event] = allowance - 1, now
             held_back, self._held_back = self._held_back, 0
         self._queue.put({**alert, "suppressed": held_back})
 
@@ -164,6 +167,7 @@ def _shown(text: str) -> str:
 
 
 TEMPLATES: Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {"slack": _slack, "generic": _generic}
-_LONGEST_QUEUE = 100
+_LONGEST_QUEUE = 100  # half of it for what is urgent
+_URGENT = "break-glass"
 _LARGEST_FILE = 65_536  # bytes
 _LARGEST_ANSWER = 65_536  # bytes

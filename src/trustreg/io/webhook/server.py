@@ -126,7 +126,6 @@ class Office:
         self._settings, self._bench, self._tally, self._log, self._clock = settings, bench, tally, log, clock
         self.certificate = Certificate(settings.tls_cert, settings.tls_key)
         self._watched_certificate = Watch(self.certificate.paths)
-        self._watched_policy = Watch()
         self._problems: dict[str, str] = {}
         self._pool = ThreadPoolExecutor(AT_ONCE, "judge")
         self.desk = self._opened()
@@ -191,11 +190,8 @@ class Office:
         self.desk = self._made(self.desk.policy)
 
     def _opened(self) -> Desk:
-        files = [self._settings.policy]
-        try:
-            policy = policyfile.load(self._settings.policy, files.append)
-        finally:
-            self._watched_policy.on(files)
+        self._watched_policy = Watch()
+        policy = policyfile.load(self._settings.policy, self._watched_policy.add)
         desk = self._made(policy)
         desk.warm()
         self._tally.uses(policy, self._clock())

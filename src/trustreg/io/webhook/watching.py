@@ -20,23 +20,19 @@ if TYPE_CHECKING:
 
 
 class Watch:
-    """Says whether files have changed since it was last asked."""
+    """Says whether files have changed since it was last asked, or since they were added."""
 
     def __init__(self, paths: Iterable[Path] = ()) -> None:
-        self.on(paths)
+        self._seen = {path: _mark(path) for path in paths}
 
-    def on(self, paths: Iterable[Path]) -> None:
-        """Watch *paths* from now on, as they are now."""
-        self._paths = tuple(dict.fromkeys(paths))
-        self._seen = self._look()
+    def add(self, path: Path) -> None:
+        """Watch *path* as well, as it is now: before it is read, so that no change is missed."""
+        self._seen.setdefault(path, _mark(path))
 
     def changed(self) -> bool:
         """Say whether one of them is not what it was."""
-        before, self._seen = self._seen, self._look()
+        before, self._seen = self._seen, {path: _mark(path) for path in self._seen}
         return before != self._seen
-
-    def _look(self) -> tuple[tuple[int, ...] | None, ...]:
-        return tuple(map(_mark, self._paths))
 
 
 def _mark(path: Path) -> tuple[int, ...] | None:

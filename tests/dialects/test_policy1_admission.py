@@ -198,6 +198,31 @@ def test_one_fault_each(reads: Callable[[str], Policy], old: str, new: str, line
     assert (refused.value.line, path and refused.value.path) == (line, path)
 
 
+@pytest.mark.parametrize(
+    ("member", "name"),
+    [
+        ("users", "system:serviceaccount:kube-system:replicaset-controller"),
+        ("users", "system:serviceaccount:kube-system:daemon-set-controller"),
+        ("users", "system:kube-controller-manager"),
+        ("users", "system:anonymous"),
+        ("groups", "system:authenticated"),
+        ("groups", "system:unauthenticated"),
+        ("groups", "system:serviceaccounts"),
+        ("groups", "system:serviceaccounts:kube-system"),
+    ],
+)
+def test_nobody_is_named_who_acts_for_anybody(reads: Callable[[str], Policy], member: str, name: str) -> None:
+    """
+    A controller makes what the template of anybody has, with its annotations; so it is not one of a few who may.
+    """
+    who = "    users: system:serviceaccount:ops:rescue\n    groups: [sre, on-call]\n"
+    with pytest.raises(PolicyError) as refused:
+        reads(POLICY.replace(who, f"    {member}: [somebody, '{name}']\n"))
+
+    assert (refused.value.path, name in refused.value.problem) == (f"admission.break_glass.{member}", True)
+    assert reads(POLICY.replace(who, f"    {member}: '{name}'\n    dangerous_anyone: true\n")).admission.break_glass
+
+
 def test_somebody_has_to_be_named_or_the_danger(reads: Callable[[str], Policy]) -> None:
     """
     That anybody may break the glass is said in so many words.

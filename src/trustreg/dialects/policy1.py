@@ -314,6 +314,10 @@ def _break_glass(entry: _Members) -> BreakGlass:
     )
     if not (found.users or found.groups or found.anyone):
         entry.fail("", "it has to say who may: users, groups, or dangerous_anyone")
+    for member, names in (("users", found.users), ("groups", found.groups)):
+        for name in names:
+            if _FOR_ANYBODY.fullmatch(name) and not found.anyone:
+                entry.fail(member, f"{name} acts for anybody; where that is meant, say dangerous_anyone: true")
     return found
 
 
@@ -433,6 +437,10 @@ _DEEPEST = 16
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _NAMESPACE = re.compile(r"[a-z0-9*](?:[a-z0-9*-]{0,61}[a-z0-9*])?")
 _ANNOTATION = re.compile(r"(?:[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+_FOR_ANYBODY = re.compile(
+    r"system:(?:anonymous|(?:un)?authenticated|kube-controller-manager|serviceaccounts(?::kube-system)?"
+    r"|serviceaccount:kube-system:[a-z-]+-controller)"
+)
 _KEY_ID = re.compile(r"[0-9a-f]{64}")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _DURATION = re.compile(r"([0-9]{1,8})([smhd])")

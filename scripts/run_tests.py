@@ -35,6 +35,8 @@ PEERS = {
     "softhsm2-util": ["softhsm2"],
     "htpasswd": ["apache2-utils"],
     "openssl": ["openssl"],
+    "promtool": ["prometheus"],
+    "shellcheck": ["shellcheck"],
     "docker": ["docker-cli", "docker.io"],  # the command line; no engine is needed
 }
 

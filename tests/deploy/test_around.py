@@ -14,6 +14,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.deploy.chart import DEPLOY, NAME, NAMESPACE
+from tests.peers.command import require
 from trustreg.io.webhook.tally import Tally
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ ROOT = DEPLOY.parent
 
 
 def _run(*command: str | Path) -> subprocess.CompletedProcess[str]:
+    require(str(command[0]))
     return subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False, cwd=ROOT)
 
 

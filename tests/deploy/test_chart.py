@@ -157,6 +157,7 @@ def test_pods_may_nothing(values: dict[str, Any]) -> None:
     assert ["/var/lib/trustreg", "/tmp"] == [
         one["mountPath"] for one in container["volumeMounts"] if not one.get("readOnly")
     ]
+    assert "--trust-dir=/var/lib/trustreg/trust" in container["args"]  # one of its own: root has the volume itself
     kinds = {kind for volume in pod["volumes"] for kind in volume if kind != "name"}
     assert kinds <= {"projected", "secret", "configMap", "emptyDir"}
     assert {one["name"] for one in container["volumeMounts"]} == {one["name"] for one in pod["volumes"]}

@@ -155,6 +155,17 @@ def test_no_longer_than_what_it_rests_on() -> None:
     assert "judge" in other.later(1.5).ask()[1]
 
 
+def test_clock_set_back() -> None:
+    """
+    What was found out later than it is now is asked for anew: nobody knows for how long it would count.
+    """
+    world = World(IN_COLLECTION)
+    world.ask()
+
+    assert world.later(-3600).ask() == ("trusted", ["tag", "collection", "judge"])
+    assert world.ask() == ("trusted", [])
+
+
 def test_asked_ahead() -> None:
     """
     Who meets with something that ends soon does not wait, and has it asked for; so nobody after him has to.
@@ -212,16 +223,18 @@ def test_one_flight() -> None:
 
 def test_memo_and_flights() -> None:
     """
-    A memo has a size and a time; a flight that fails fails for all, and the next one is another.
+    A memo has a size and a time, and does not speak of the past; a flight that fails fails for all, and the next one is
+    another.
     """
     memo: Memo[int] = Memo(2)
     for number in range(3):
-        memo.put(number, number, BEGIN + timedelta(seconds=number))
+        memo.put(number, number, BEGIN, BEGIN + timedelta(seconds=number))
     flights: Flights[int] = Flights()
 
     assert [memo.get(number, BEGIN) for number in range(3)] == [None, 1, 2]
     assert memo.get(1, BEGIN + timedelta(seconds=1)) is None
-    assert len(memo) == 1
+    assert memo.get(2, BEGIN - timedelta(seconds=1)) is None
+    assert len(memo) == 0
     with pytest.raises(ZeroDivisionError):
         flights.once("key", lambda: 1 // 0)
     assert flights.once("key", lambda: 1) == 1

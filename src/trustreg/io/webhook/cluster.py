@@ -67,7 +67,7 @@ class Cluster:
         found: Logins | None = self._known.get(key, self._clock())
         if found is None and wait:
             now, found = self._clock(), self._logins(context)
-            self._known.put(key, found, now + _HOLDS)
+            self._known.put(key, found, now, now + _HOLDS)
         return found
 
     def _logins(self, context: Context) -> Logins:
@@ -139,7 +139,7 @@ class Cluster:
         found = self._known.get(key, now)
         if found is None:
             found = self._asked.once(key, read)
-            self._known.put(key, found, now + _HOLDS)
+            self._known.put(key, found, now, now + _HOLDS)
         return found
 
     def _get(self, resource: Any, namespace: str, name: str) -> Any:

@@ -236,7 +236,7 @@ class Desk:
         with self._tally.upstream("registry"):
             digest = bench.shelves.digest(image)
             served = bench.shelves.manifest(replace(image, tag=None, digest=digest) if digest else image)
-        self._tags.put(key, served, now + self._spans.reuse)
+        self._tags.put(key, served, now, now + self._spans.reuse)
         return served
 
     def _stands(
@@ -258,7 +258,7 @@ class Desk:
         reuse = self._spans.reuse
         # The policy may let a collection answer for longer; then it is looked at again a little later.
         ends = [min(max(one.asked + reuse, now + reuse / 4), one.expires) for one in standing]
-        self._standing.put(place, standing, min(ends, default=now + _LONG))
+        self._standing.put(place, standing, now, min(ends, default=now + _LONG))
         return standing
 
     def _judge(self, bench: Bench, image: Reference, served: Callable[[], Manifest] | None) -> Decision:
@@ -272,9 +272,9 @@ class Desk:
         ends = [*self._ends[rule.scope], *(one.expires for one in standing), *_answered(decision)]
         soonest = min((end for end in ends if end > now), default=now + _LONG)
         if decision.verdict == "trusted":
-            self._trusted.put(key, decision, min(soonest, now + self._spans.trusted))
+            self._trusted.put(key, decision, now, min(soonest, now + self._spans.trusted))
         elif decision.verdict == "untrusted":
-            self._refused.put(key, decision, min(soonest, now + self._spans.refused))
+            self._refused.put(key, decision, now, min(soonest, now + self._spans.refused))
 
     def _rule(self, image: Reference) -> Rule:
         return self.policy.rule(self.policy.logical(image))

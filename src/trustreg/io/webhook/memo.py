@@ -17,12 +17,14 @@ V = TypeVar("V")
 class Memo(Generic[V]):
     """Remembers at most *most* values, each until a time of its own; of more, those go that were not used for longest.
 
+    What is from the future counts no more, either: the clock was set back, and nobody knows for how long.
+
     Threads may share it.
     """
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._kept: OrderedDict[Hashable, tuple[V, datetime]] = OrderedDict()
+        self._kept: OrderedDict[Hashable, tuple[V, datetime, datetime]] = OrderedDict()
         self._ending: set[Hashable] = set()
         self._lock = Lock()
 
@@ -32,7 +34,7 @@ class Memo(Generic[V]):
             found = self._kept.get(key)
             if found is None:
                 return None
-            if now >= found[1]:
+            if not found[1] <= now < found[2]:
                 del self._kept[key]
                 self._ending.discard(key)
                 return None
@@ -43,16 +45,16 @@ class Memo(Generic[V]):
         """Say, once, whether what is remembered as *key* counts no more *soon*."""
         with self._lock:
             found = self._kept.get(key)
-            if found is None or found[1] > soon or key in self._ending:
+            if found is None or found[2] > soon or key in self._ending:
                 return False
             self._ending.add(key)
             return True
 
-    def put(self, key: Hashable, value: V, until: datetime) -> None:
-        """Remember *value* as *key* until then."""
+    def put(self, key: Hashable, value: V, since: datetime, until: datetime) -> None:
+        """Remember *value*, which was asked for at *since*, as *key* until then."""
         with self._lock:
             self._ending.discard(key)
-            self._kept[key] = value, until
+            self._kept[key] = value, since, until
             self._kept.move_to_end(key)
             if len(self._kept) > self._most:
                 self._ending.discard(self._kept.popitem(last=False)[0])

@@ -247,7 +247,7 @@ def _named(value: Mapping[str, Any]) -> str:
 def _overlooked(value: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield what is called an image, in objects that are not of Kubernetes itself, and in which object."""
     group = value["apiVersion"].rpartition("/")[0]
-    if value["kind"] == "List" and isinstance(value.get("items"), list):
+    if isinstance(value.get("items"), list):
         for index, item in enumerate(value["items"]):
             for pointer, owner in _overlooked(item) if _is_object(item) else ():
                 yield f"/items/{index}{pointer}", owner

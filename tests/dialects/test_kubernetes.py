@@ -129,6 +129,11 @@ def test_lists() -> None:
     assert images(of("apps/v1", "DeploymentList", items=[{"spec": {"template": {"spec": POD}}}])) == in_pod(
         "/items/0/spec/template/spec"
     )
+    for version, kind in (("v1", "AnyList"), ("example.com/v1", "Any"), ("v1", "ConfigMap"), ("batch/v1", "CronJob")):
+        assert images(of(version, kind, items=[None, "a", {"kind": 1}, pod])) == in_pod("/items/3/spec")  # for kubectl
+    assert images({**pod, "items": [of("v1", "List", items=[pod])]}) == in_pod("/spec") + in_pod(
+        "/items/0/items/0/spec"
+    )
     assert images(of("v1", "List", items=None)) == ()
 
 

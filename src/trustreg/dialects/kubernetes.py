@@ -174,14 +174,31 @@ def _objects(at: _At, extractors: Sequence[Extractor], usual: tuple[str, str], d
         for name in path:
             spec = spec.member(name)
         yield from _pod(spec)
-    elif (of := _listed(version, kind, extractors)) is not None:
+    for item, of in _items(at, version, kind, extractors):
         if depth == _DEEPEST:
             at.fail(f"lists are nested more than {_DEEPEST} deep")
-        for item in at.member("items").items():
-            yield from _objects(item, extractors, of, depth + 1)
+        yield from _objects(item, extractors, of, depth + 1)
     for extractor in extractors:
         if _is_for(extractor, version, kind):
             yield from _extracted(at, extractor)
+
+
+def _items(at: _At, version: str, kind: str, extractors: Sequence[Extractor]) -> Iterator[tuple[_At, tuple[str, str]]]:
+    """Yield the objects that the object at *at* lists, and what they may leave out.
+
+    For ``kubectl``, whatever has ``items`` is a list, called as it may be. What is called so and lists no objects, in
+    kinds of somebody's own, is none for us.
+    """
+    if (of := _listed(version, kind, extractors)) is not None:
+        yield from ((item, of) for item in at.member("items").items())
+    elif isinstance(at.value.get("items"), list):
+        of = (version, kind.removesuffix("List")) if kind.endswith("List") else ("", "")
+        for item in at.member("items").items():
+            names = (
+                [item.value.get(name, "") for name in ("apiVersion", "kind")] if isinstance(item.value, dict) else []
+            )
+            if names and all(isinstance(name, str) for name in names):
+                yield item, of
 
 
 def _listed(version: str, kind: str, extractors: Sequence[Extractor]) -> tuple[str, str] | None:

@@ -63,3 +63,15 @@ def test_so_many_and_no_longer(api: ClusterPeer) -> None:
             asked.logins(late, wait=True)
 
     assert len(api.asked) == 32
+
+
+def test_what_is_remembered_is_short(api: ClusterPeer) -> None:
+    """What an object names in vain is not remembered: equal questions remain equal."""
+    many = tuple(f"{'x' * 4000}/{number}" for number in range(1000))
+
+    with closing(Cluster(Tally(), lambda _: None, lambda: NOW)) as asked:
+        asked.logins(Context(namespace="team", pull_secrets=("pulls",)), wait=True)
+        again = asked.logins(Context(namespace="team", pull_secrets=(*many, "pulls")), wait=False)
+
+    assert again is not None
+    assert len(api.asked) == 2

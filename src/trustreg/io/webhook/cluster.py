@@ -10,6 +10,7 @@ import hashlib
 import re
 from base64 import b64decode
 from datetime import timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -25,7 +26,7 @@ from trustreg.io.webhook.desk import Logins
 from trustreg.io.webhook.memo import Flights, Memo
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
     from trustreg.admission import Context, Owner
@@ -63,22 +64,25 @@ class Cluster:
         Raises:
             TimeoutError: The deadline has passed, and not all of them have been read.
         """
-        key = ("logins", context.namespace, context.service_accounts, context.pull_secrets)
+        namespace = context.namespace
+        if not _NAME.fullmatch(namespace):
+            return Logins()
+        accounts = _names(context.service_accounts or ("default",), _MOST_ACCOUNTS)
+        secrets = _names(context.pull_secrets, _MOST_SECRETS)
+        key = ("logins", namespace, accounts, secrets)
         found: Logins | None = self._known.get(key, self._clock())
         if found is None and wait:
-            now, found = self._clock(), self._logins(context)
+            now, found = self._clock(), self._logins(context, accounts, secrets)
             self._known.put(key, found, now, now + _HOLDS)
         return found
 
-    def _logins(self, context: Context) -> Logins:
-        namespace = context.namespace
-        accounts = (context.service_accounts or ("default",))[:_MOST_ACCOUNTS]
-        names = [*context.pull_secrets]
+    def _logins(self, context: Context, accounts: tuple[str, ...], secrets: tuple[str, ...]) -> Logins:
+        namespace, names = context.namespace, [*secrets]
         for one in accounts:
             self._in_time(context)
             names += self._of_account(namespace, one)
         auths: dict[str, Any] = {}
-        for name in [*dict.fromkeys(names)][:_MOST_SECRETS]:
+        for name in _names(names, _MOST_SECRETS):
             self._in_time(context)
             for host, login in self._secret(namespace, name).items():
                 auths.setdefault(host, login)
@@ -162,6 +166,11 @@ class Cluster:
         finally:
             self._tally.asked("kubernetes", outcome)
         return found
+
+
+def _names(names: Iterable[str], most: int) -> tuple[str, ...]:
+    """Return the first *most* of *names*, each once, without what none can be called."""
+    return tuple(islice((name for name in dict.fromkeys(names) if _NAME.fullmatch(name)), most))
 
 
 _PLURALS = {

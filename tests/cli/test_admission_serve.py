@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.peers.authority import Authority
-from trustreg.cli.admission_serve import serve
+from trustreg.cli.commands import cli
 from trustreg.errors import InputError
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def test_it_does_not_start(
         monkeypatch.delitem(sys.modules, "trustreg.admitting", raising=False)
         monkeypatch.setitem(sys.modules, missing, None)
     usual = ["--policy", "good.yaml", "--tls-cert", str(pair.cert), "--tls-key", str(pair.key)]
-    ran = CliRunner().invoke(serve, [*usual, "--listen", "127.0.0.1:0", *args])
+    ran = CliRunner().invoke(cli, ["admission", "serve", *usual, "--listen", "127.0.0.1:0", *args])
 
     assert isinstance(ran.exception, InputError), ran.exception
     assert said in f"{ran.exception} {ran.exception.remedy}"

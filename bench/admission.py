@@ -15,7 +15,6 @@ import argparse
 import hashlib
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -273,16 +272,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _write(found: dict[str, Any]) -> None:
-    kept = RESULTS / "bench" / "results" / f"{found['date']}-admission.json"
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    machine = report.machine()
     versions = {name: version(name) for name in ("trustreg", "uvicorn", "httptools", "orjson", "cryptography")}
-    kept.write_text(json.dumps({**found, "machine": machine, "versions": versions}, indent=1) + "\n")
+    kept, head = report.keep(RESULTS, "admission", found, versions)
     lines = [
         (
-            f"{found['date']}, {machine['cores']} cores ({machine['cpu']}), {machine['memory']}, {machine['system']}, "
-            f"Python {platform.python_version()}; {', '.join(f'{k} {v}' for k, v in versions.items())}. "
-            f"{spaced(found['images'])} images; warm loads of {found['seconds']:g} s. "
+            f"{head} {spaced(found['images'])} images; warm loads of {found['seconds']:g} s. "
             "Load is the average of a minute when the row was done; the last column says how late reviews were sent."
         ),
         "",
@@ -299,10 +293,7 @@ def _write(found: dict[str, Any]) -> None:
         lines.append(f"| {' | '.join(map(str, cells))} |")
     lines += ["", "| decisions by one replica | resident MiB |", "|--:|--:|"]
     lines += [f"| {spaced(int(count))} | {mebibytes:.1f} |" for count, mebibytes in found["memory"].items()]
-    page = RESULTS / "docs" / "benchmarks.md"
-    before, begin, rest = page.read_text().partition(BEGIN)
-    _, end, after = rest.partition(report.END)
-    page.write_text(f"{before}{begin}\n\n" + "\n".join(lines) + f"\n\n{end}{after}")
+    page = report.put(RESULTS, BEGIN, "\n".join(lines) + "\n")
     print(f"written: {kept.relative_to(RESULTS)}, {page.relative_to(RESULTS)}")
 
 

@@ -13,7 +13,6 @@ import argparse
 import hashlib
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -299,22 +298,15 @@ def _line(row: Mapping[str, Any]) -> str:
 
 
 def _write(found: dict[str, Any]) -> None:
-    kept = RESULTS / "bench" / "results" / f"{found['date']}-policies.json"
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    machine = report.machine()
     said = subprocess.run(["gpg", "--version"], capture_output=True, text=True, check=True).stdout.split()
     versions = {
         "gpg": said[2],
         **{name: version(name) for name in ("trustreg", "python-gnupg", "cryptography", "requests")},
     }
-    kept.write_text(json.dumps({**found, "machine": machine, "versions": versions}, indent=1) + "\n")
+    kept, head = report.keep(RESULTS, "policies", found, versions)
     decisions = found["decisions"]
     lines = [
-        (
-            f"{found['date']}, {machine['cores']} cores ({machine['cpu']}), {machine['memory']}, {machine['system']}, "
-            f"Python {platform.python_version()}; {', '.join(f'{k} {v}' for k, v in versions.items())}. "
-            f"{found['rounds']} rounds; load when it ended: {os.getloadavg()[0]:.2f}."
-        ),
+        f"{head} {found['rounds']} rounds; load when it ended: {os.getloadavg()[0]:.2f}.",
         "",
         "| one verification, warm | by | median ms | middle half | per second | of the first |",
         "|---|---|--:|--:|--:|--:|",
@@ -336,10 +328,7 @@ def _write(found: dict[str, Any]) -> None:
         "",
         f"Peak memory: {decisions['peak MiB']:.0f} MiB; {decisions['of them for the decisions']:.1f} of it for these.",
     ]
-    page = RESULTS / "docs" / "benchmarks.md"
-    before, begin, rest = page.read_text().partition(BEGIN)
-    _, end, after = rest.partition(report.END)
-    page.write_text(f"{before}{begin}\n\n" + "\n".join(lines) + f"\n\n{end}{after}")
+    page = report.put(RESULTS, BEGIN, "\n".join(lines) + "\n")
     print(f"written: {kept.relative_to(RESULTS)}, {page.relative_to(RESULTS)}")
 
 

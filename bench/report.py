@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from bench.cases import Outcome, Tools
 
@@ -47,11 +47,16 @@ def write(root: Path, found: dict[str, Any]) -> Iterator[Path]:
     kept.parent.mkdir(exist_ok=True)
     kept.write_text(json.dumps(found, indent=1) + "\n")
     yield kept
+    yield put(root, BEGIN, tables(found))
+
+
+def put(root: Path, begin: str, text: str) -> Path:
+    """Put *text* into the page below *root*, between *begin* and the next end; return the page."""
     page = root / "docs" / "benchmarks.md"
-    before, begin, rest = page.read_text().partition(BEGIN)
+    before, begin, rest = page.read_text().partition(begin)
     _, end, after = rest.partition(END)
-    page.write_text(f"{before}{begin}\n\n{tables(found)}\n{end}{after}")
-    yield page
+    page.write_text(f"{before}{begin}\n\n{text}\n{end}{after}")
+    return page
 
 
 def tables(found: dict[str, Any]) -> str:
@@ -116,6 +121,19 @@ def machine() -> dict[str, Any]:
         "system": platform.system(),
         "load": round(os.getloadavg()[0], 2),
     }
+
+
+def keep(root: Path, name: str, found: dict[str, Any], versions: Mapping[str, str]) -> tuple[Path, str]:
+    """Keep what the bench *name* found; return the file, and what the page says of day, machine and *versions*."""
+    kept = root / "bench" / "results" / f"{found['date']}-{name}.json"
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    here = machine()
+    kept.write_text(json.dumps({**found, "machine": here, "versions": dict(versions)}, indent=1) + "\n")
+    head = (
+        f"{found['date']}, {here['cores']} cores ({here['cpu']}), {here['memory']}, {here['system']}, "
+        f"Python {platform.python_version()}; {', '.join(f'{k} {v}' for k, v in versions.items())}."
+    )
+    return kept, head
 
 
 def _versions(tools: Tools) -> dict[str, str]:

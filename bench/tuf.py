@@ -14,7 +14,6 @@ import functools
 import hashlib
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -381,17 +380,10 @@ def _line(row: Mapping[str, Any]) -> str:
 
 
 def _write(found: dict[str, Any]) -> None:
-    kept = RESULTS / "bench" / "results" / f"{found['date']}-tuf.json"
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    machine = report.machine()
     versions = {name: version(name) for name in ("tuf", "trustreg", "orjson", "msgspec", "cryptography")}
-    kept.write_text(json.dumps({**found, "machine": machine, "versions": versions}, indent=1) + "\n")
+    kept, head = report.keep(RESULTS, "tuf", found, versions)
     lines = [
-        (
-            f"{found['date']}, {machine['cores']} cores ({machine['cpu']}), {machine['memory']}, {machine['system']}, "
-            f"Python {platform.python_version()}; {', '.join(f'{k} {v}' for k, v in versions.items())}. "
-            f"{found['rounds']} rounds; load when it ended: {os.getloadavg()[0]:.2f}."
-        ),
+        f"{head} {found['rounds']} rounds; load when it ended: {os.getloadavg()[0]:.2f}.",
         "",
         "| | targets | tuf | trustreg | floor | tuf over trustreg | trustreg over floor |",
         "|---|--:|--:|--:|--:|--:|--:|",
@@ -408,10 +400,7 @@ def _write(found: dict[str, Any]) -> None:
     for row in found["added"]:
         of_first = f"**{row['of the first']:.2f}**" if "of the first" in row else ""
         lines.append(f"| {row['what']} | {row['median']['trustreg']:.1f} ms | {of_first} |")
-    page = RESULTS / "docs" / "benchmarks.md"
-    before, begin, rest = page.read_text().partition(BEGIN)
-    _, end, after = rest.partition(report.END)
-    page.write_text(f"{before}{begin}\n\n" + "\n".join(lines) + f"\n\n{end}{after}")
+    page = report.put(RESULTS, BEGIN, "\n".join(lines) + "\n")
     print(f"written: {kept.relative_to(RESULTS)}, {page.relative_to(RESULTS)}")
 
 

@@ -225,7 +225,7 @@ class Judge:
         trace: Callable[[str], None] | None = None,
     ) -> None:
         flags = {
-            **_common(server=None, store=None, trust_dir=trust_dir, config=config, ca=ca, pins=(), first_use=None),
+            **_common(trust_dir=trust_dir, config=config, ca=ca),
             "policy": os.fspath(policy) if policy else None,
         }
         self._clock = clock or _utc_now
@@ -514,7 +514,7 @@ class Signer:
         from trustreg.attaching import Attaching, By
 
         flags = {
-            **_common(server=None, store=None, trust_dir=trust_dir, config=config, ca=ca, pins=(), first_use=None),
+            **_common(trust_dir=trust_dir, config=config, ca=ca),
             "passphrase_file": os.fspath(passphrase_file) if passphrase_file else None,
         }
         self._clock = clock or _utc_now
@@ -560,13 +560,13 @@ class Signer:
 
 def _common(
     *,
-    server: str | None,
-    store: str | None,
     trust_dir: str | os.PathLike[str] | None,
     config: str | os.PathLike[str] | None,
     ca: str | os.PathLike[str] | None,
-    pins: Iterable[str],
-    first_use: bool | None,
+    server: str | None = None,
+    store: str | None = None,
+    pins: Iterable[str] = (),
+    first_use: bool | None = None,
 ) -> dict[str, Any]:
     paths = {"trust_dir": trust_dir, "config": config, "ca": ca}
     flags = {name: os.fspath(path) if path else None for name, path in paths.items()}
